@@ -1,0 +1,1 @@
+"""What the runtime asks of its world, one noun a file."""

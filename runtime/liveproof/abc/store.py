@@ -1,0 +1,64 @@
+"""Durable memory: an ordered map of bytes, with atomic batches.
+
+What the runtime keeps in it (intents, commits, memos, user state) is the business of
+``core/ledger.py``; a store only has to keep its word about order, atomicity and durability.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+__all__ = ["Store", "Table", "Write"]
+
+
+class Table(enum.IntEnum):
+    """The name spaces of a store. The values are part of the file format: never renumber."""
+
+    COMPONENT = 1
+    """path → what is known of the component there"""
+    OWNER = 2
+    """target state → path of the component that owns it"""
+    MEMO = 3
+    """path + fingerprint of a call → its stored outcome"""
+    STATE = 4
+    """path + key → user state"""
+    APP = 5
+    """app name → what is known of the app"""
+
+
+Write = tuple[Table, bytes, bytes | None]
+"""One put, or, with ``None`` for the value, one removal."""
+
+
+class Store(Protocol):
+    """An ordered map per :class:`Table`.
+
+    Reads and writes may be called from any thread, one write at a time; a read never sees half a
+    batch. Errors are those of :class:`liveproof.errors.StoreError`.
+    """
+
+    @property
+    def path(self) -> str:
+        """Where it is, for messages."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether a durable :meth:`write` may wait for a device, so that it must not run on the loop."""
+
+    def get(self, table: Table, key: bytes, /) -> bytes | None:
+        """The value, or ``None``."""
+
+    def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
+        """All entries whose key begins with ``prefix`` (the prefix itself included), in key order, as
+        of one moment. May be abandoned half-way."""
+
+    def write(self, batch: Sequence[Write], /, *, durable: bool) -> None:
+        """Apply all of the batch or nothing of it, after all earlier batches. With ``durable``, return
+        only when this and every earlier batch would survive what the store promises to survive (a power
+        cut, unless it was opened for less). Without, a crash may lose the batch, but never an earlier
+        one and keep this."""
+
+    def close(self) -> None:
+        """Flush everything and release the store. Safe to call twice."""

@@ -1,0 +1,1 @@
+"""The machine: no clock, thread, file or chance of its own."""
