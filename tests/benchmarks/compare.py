@@ -23,12 +23,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-TREE = HERE.parent.parent
 import machine
 import page
 import programs
 
+HERE = Path(__file__).resolve().parent
+TREE = HERE.parent.parent
 MODULES = (page.REFERENCE, page.OURS)
 MEASUREMENT_MAX_S = 600
 SIZES = (1_000, 10_000, 30_000, 100_000)

@@ -200,8 +200,8 @@ def render(report: Measurement) -> str:
         "- **Fresh.** Each measurement has its own process and its own store; the two libraries take turns; "
         "file systems are synced before each. The clock runs round the work alone: imports, opening "
         "the store and preparing children are outside of it.",
-        "- **Checked.** The target is a dictionary behind an asynchronous sink. Its contents are compared with "
-        "what they should be when the last `ready()` has returned (*late*: entries wrong then) and "
+        "- **Checked.** The target is a dictionary behind an asynchronous sink. Its contents are compared "
+        "with what they should be when the last `ready()` has returned (*late*: entries wrong then) and "
         "after the app has ended (*lost*: entries wrong for good). A re-scan must call no sink (*needless*: "
         "actions that it asked for). Nothing said means nothing wrong.",
         "- **Ratios** are of the medians; *over the rounds* has the smallest and largest ratio of one round.",

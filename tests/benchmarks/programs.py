@@ -107,16 +107,14 @@ class Bench:
         self.ns = 0
         provider = coco.register_root_target_states_provider("bench/dict", self.target)
 
-        @coco.fn
         async def put(key: str, text: str) -> None:
             coco.declare_target_state(provider.target_state(key, text))
 
-        @coco.fn(memo=True)
         async def put_memo(key: str, text: str) -> None:
             coco.declare_target_state(provider.target_state(key, text))
 
-        self.put = put
-        self.put_memo = put_memo
+        self.put = coco.fn(put)
+        self.put_memo = coco.fn(memo=True)(put_memo)
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[None]:
@@ -131,12 +129,11 @@ class Bench:
 
     def app(self, title: str, main: Callable[..., Awaitable[None]], *args: Any) -> Any:
         config = self.coco.AppConfig(name=title, environment=self.environment)
-        return self.coco.App(config, main, *args)
+        return self.coco.App(config, self.coco.fn(main), *args)
 
     async def warm_up(self) -> None:
         """Open the store and start the library's threads, outside of the clock."""
 
-        @self.coco.fn
         async def nothing() -> None:
             pass
 
@@ -146,7 +143,6 @@ class Bench:
         """An app that mounts ``n`` components, one entry each."""
         coco = self.coco
 
-        @coco.fn
         async def scan(n: int) -> None:
             for i in range(n):
                 await coco.mount(coco.component_subpath(name(i)), put, name(i), value(i))
@@ -181,7 +177,6 @@ class Bench:
                     await drive(operator)
                 late = bench.target.wrong(expected)
 
-        @coco.fn
         async def main() -> None:
             await coco.mount(coco.component_subpath("live"), Driven)
 
