@@ -21,7 +21,8 @@ import os
 import sys
 import weakref
 
-from liveproof.errors import StoreBusyError, StoreFullError, StoreUnavailableError
+from liveproof.backends.store_errors import from_os
+from liveproof.errors import StoreBusyError
 
 __all__ = ["StoreLock"]
 
@@ -37,14 +38,14 @@ class StoreLock:
         try:
             fd = os.open(self._file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
         except OSError as error:
-            raise unavailable(path, error) from error
+            raise from_os(error, path) from error
         try:
             _lock(fd)
         except OSError as error:
             holder = _read_pid(fd)
             os.close(fd)
             if error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
-                raise unavailable(path, error) from error
+                raise from_os(error, path) from error
             who = f"process {holder}" if holder else "another process"
             if holder == os.getpid():
                 who = f"this process ({holder})"
@@ -66,19 +67,6 @@ class StoreLock:
         if fd >= 0:
             _held.discard(self)
             os.close(fd)
-
-
-def unavailable(path: str, error: OSError) -> StoreUnavailableError | StoreFullError:
-    """What an ``OSError`` met while opening or preparing ``path`` means to the user."""
-    reason = error.strerror or str(error)
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StoreFullError(f"no room to open store {path}: {reason}; free some space and try again", path)
-    where = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else path
-    return StoreUnavailableError(
-        f"cannot open store {path}: {where}: {reason}; check that its directory exists, is a directory "
-        "and may be written, or choose another path",
-        path,
-    )
 
 
 def _read_pid(fd: int) -> int | None:
