@@ -31,7 +31,7 @@ test: .venv/.installed
 check: lint types imports
 
 lint: .venv/.installed
-	@.venv/bin/ruff check
+	@.venv/bin/ruff check --output-format concise
 
 types: .venv/.installed
 	@.venv/bin/mypy

@@ -11,8 +11,8 @@ banned                             use instead
 
 A line may keep one where it is harmless, and says why: ``# tidy: allow set (only asked for members)``. The
 words are id, hash, set and import. Sets that a reader sees to be harmless need no comment: the right side of
-``in``, and types (in annotations, ``isinstance``). That ``id`` and its like are the builtins and not somebody's
-variables is ruff's business (A001, A002).
+``in``, and types (in annotations, ``isinstance``). That ``id`` and its like are the builtins, not somebody's
+variables, is ruff's business (A001, A002).
 """
 
 from __future__ import annotations
