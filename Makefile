@@ -17,7 +17,7 @@ help:
 	@echo "make demo     the folder watcher, live"
 	@echo "make test     the tests; some of them: make test ARGS='-k name'"
 	@echo "make check    lint, types and imports: ruff, mypy --strict, the layers"
-	@echo "make bench    the benchmarks"
+	@echo "make bench    the benchmarks; writes reports/benchmarks.md"
 	@echo "make lock     lock the newest versions of what the project is developed with"
 	@echo "make clean    remove what the other targets made"
 
@@ -39,8 +39,11 @@ types: .venv/.installed
 imports: .venv/.installed
 	@.venv/bin/lint-imports --no-logo
 
+# What things cost, then liveproof side by side with cocoindex, which is asked to send no statistics.
+bench: export COCOINDEX_DISABLE_USAGE_TRACKING = 1
 bench: .venv/.bench
-	@.venv/bin/pytest tests/benchmarks --benchmark-only $(ARGS)
+	@.venv/bin/pytest -q tests/benchmarks --benchmark-only
+	@.venv/bin/python tests/benchmarks/compare.py --report reports/benchmarks.md $(ARGS)
 
 # The lock is for the oldest Python; newer ones need no more than that.
 lock: .venv/.made
