@@ -37,11 +37,6 @@ class Source:
     def lines(self) -> list[str]:
         return self.text.split("\n")
 
-    @property
-    def is_facade(self) -> bool:
-        """Whether this file's job is to re-export."""
-        return self.path.endswith("/__init__.py")
-
 
 class Finding(NamedTuple):
     path: str
