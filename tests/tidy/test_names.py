@@ -1,8 +1,8 @@
 """``__all__`` is complete: it names what the module has, and a facade names all that it imports.
 
-A facade is an ``__init__.py`` that defines nothing of its own. Any other module may have names for its siblings
-which it does not offer to the world: those stay out. The order is ruff's business (RUF022); ``test_ruff.py``
-shows that ruff minds it.
+A facade is an ``__init__.py`` that defines nothing of its own. Any other module may have names for its
+siblings which it does not offer to the world: those stay out. The order is ruff's business (RUF022);
+``test_ruff.py`` shows that ruff minds it.
 """
 
 from __future__ import annotations
