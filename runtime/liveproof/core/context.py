@@ -288,3 +288,8 @@ async def exception_handler(handler: ExceptionHandler) -> AsyncIterator[None]:
 def display_name(fn: Any) -> str:
     """What to call a function or class in statistics and messages."""
     return getattr(fn, "__coco_subpath_name__", None) or getattr(fn, "__name__", None) or type(fn).__name__
+
+
+def detach() -> None:
+    """Forget the component in this task: the runtime's own tasks act for no component."""
+    _current.set(None)

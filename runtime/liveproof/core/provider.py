@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from liveproof.core.context import ContextKey
 from liveproof.core.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from liveproof.abc.filesystem import FileSystem
 
 __all__ = ["ContextProvider"]
 
@@ -17,9 +20,25 @@ class ContextProvider:
     """A typed mapping from :class:`ContextKey` to value. Sinks get it as their first argument."""
 
     def __init__(self) -> None:
+        self._filesystem: FileSystem | None = None
         self._values: dict[str, Any] = {}
         self._fingerprints: dict[str, bytes] = {}
         self._exit_stack = contextlib.AsyncExitStack()
+
+    @property
+    def filesystem(self) -> FileSystem:
+        """The file system in force.
+
+        Raises:
+            RuntimeError: this provider belongs to no environment yet.
+        """
+        if self._filesystem is None:
+            raise RuntimeError("no file system: hand this ContextProvider to an Environment first")
+        return self._filesystem
+
+    @filesystem.setter
+    def filesystem(self, filesystem: FileSystem) -> None:
+        self._filesystem = filesystem
 
     def provide(self, key: ContextKey[T], value: T) -> T:
         """Provide ``value`` for ``key`` and return it.

@@ -1,0 +1,484 @@
+"""Apps: a name, a main function, and what happens when they are updated or dropped."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from dataclasses import dataclass, field
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import msgspec
+
+from liveproof.abc.probe import NULL_PROBE
+from liveproof.abc.store import Table
+from liveproof.backends.asyncio_scheduler import current_task_or_none, has_running_loop, run
+from liveproof.core.collect import delete_component
+from liveproof.core.component import Cycle, load_record
+from liveproof.core.context import detach
+from liveproof.core.paths import encode_key
+from liveproof.core.readiness import Readiness
+from liveproof.core.run import Run
+from liveproof.core.stats import UpdateSnapshot, UpdateStats, UpdateStatus
+from liveproof.environment import Environment, LazyEnvironment, Session, default_lazy_env
+from liveproof.errors import StoppedError
+
+__all__ = ["App", "AppConfig", "DropHandle", "UpdateHandle"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+MAX_INFLIGHT_COMPONENTS = 1024
+"""Components in flight at once, unless the app says otherwise."""
+
+WATCH_INTERVAL_NS = 100_000_000
+"""How often, in nanoseconds, a watcher is told of new counts at most."""
+
+
+class AppRecord(msgspec.Struct, array_like=True):
+    """What the store knows of an app itself."""
+
+    number: int
+    """Runs so far."""
+
+
+@dataclass(frozen=True)
+class AppConfig:
+    """An app's name and where it runs."""
+
+    name: str
+    environment: Environment | LazyEnvironment = field(default_factory=default_lazy_env)
+    max_inflight_components: int | None = None
+    """Components in flight at once; ``None`` for the default."""
+
+
+class _Handle(Generic[R]):
+    """A run in a task of its own, and those who wait for it or watch it."""
+
+    def __init__(self, app: App[Any, Any], work: Callable[[_Handle[R]], Coroutine[Any, Any, R]]) -> None:
+        self._app = app
+        self._work = work
+        self._run: Run | None = None
+        self._session: Session | None = None
+        self._ended: Readiness | None = None
+        self._caught_up = False
+        self._stop_asked = False
+        self._result: R | None = None
+        self._error: BaseException | None = None
+        self._watched: dict[Any, None] = {}
+        self._begun = False
+        if has_running_loop() and current_task_or_none() is not None:
+            self._begin()
+
+    # ---- the run
+
+    def _begin(self) -> None:
+        """Start, if that has not been done; needs a running loop."""
+        if self._begun:
+            return
+        self._begun = True
+        env = self._app.ready_environment()
+        if env is not None:
+            self._spawn(env)
+
+    def _spawn(self, env: Environment) -> None:
+        session = self._session = env.acquire()
+        self._ended = Readiness(session.scheduler, f"the update of app {self._app.name!r}")
+        session.scheduler.spawn(self._main(session), name=f"liveproof: {self._app.name}")
+
+    async def _main(self, session: Session) -> None:
+        detach()
+        assert self._ended is not None, "made before the task"
+        try:
+            self._result = await self._work(self)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - raised to whoever asks for the result
+            self._error = exc
+        finally:
+            try:
+                await session.env.release(session)
+            except Exception as exc:  # noqa: BLE001 - as above
+                self._error = self._error or exc
+            self._ended.resolve()
+            self._notify()
+
+    def attach(self, run: Run) -> None:
+        """The run that this handle reports on."""
+        self._run = run
+        if self._stop_asked:
+            run.stop()
+
+    @property
+    def session(self) -> Session:
+        """The session that the run is in."""
+        assert self._session is not None, "not begun"
+        return self._session
+
+    def caught_up(self) -> None:
+        """The root is ready; only live components go on."""
+        self._caught_up = True
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._session is not None:
+            for task in self._watched:
+                self._session.scheduler.unpark(task)
+
+    # ---- for the application
+
+    def stats(self) -> UpdateStats | None:
+        """The counts so far, or ``None`` before it has begun."""
+        return None if self._run is None else self._run.stats.snapshot()
+
+    def stop(self) -> None:
+        """Cancel: what runs is interrupted, submissions that have begun finish, nothing new starts."""
+        self._stop_asked = True
+        if self._run is not None:
+            self._run.stop()
+
+    async def _until_ended(self) -> None:
+        if not self._begun:
+            self._begin()
+        if self._ended is None:
+            self._spawn(await self._app.start_environment())
+        assert self._ended is not None, "spawned"
+        assert self._session is not None, "spawned"
+        cancelled: BaseException | None = None
+        while not self._ended.is_resolved:
+            try:
+                await self._ended.wait()
+            except self._session.scheduler.cancelled as exc:
+                # Ctrl-C, or a cancelled caller: bring it to an orderly end first (MODE-3).
+                cancelled = exc
+                self.stop()
+        if cancelled is not None:
+            raise cancelled
+
+    async def result(self) -> R:
+        """Wait for the end; return the result, or raise what made it fail. Cancelled, it stops the run and
+        waits for its orderly end before it passes the cancellation on."""
+        await self._until_ended()
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.result().__await__()
+
+    async def watch(self) -> AsyncIterator[UpdateSnapshot[R]]:
+        """Snapshots of the counts as they change, the first at once. The last one is READY and has the
+        result. An error of the run is raised.
+
+        In live mode READY means caught up; RUNNING follows while changes are processed.
+        """
+        if not self._begun:
+            self._begin()
+        if self._ended is None:
+            self._spawn(await self._app.start_environment())
+        assert self._ended is not None, "spawned"
+        scheduler = self.session.scheduler
+        task = scheduler.current()
+        seen = -1
+        told_ready = False
+        while not self._ended.is_resolved:
+            version = 0 if self._run is None else self._run.stats.version
+            if version != seen or (self._caught_up and not told_ready):
+                seen = version
+                status = UpdateStatus.RUNNING
+                if self._caught_up and not told_ready:
+                    told_ready = True
+                    status = UpdateStatus.READY
+                yield UpdateSnapshot(self.stats() or UpdateStats({}), status, None)
+                if self._ended.is_resolved:
+                    break
+            timer = scheduler.call_at(scheduler.now() + WATCH_INTERVAL_NS, lambda: scheduler.unpark(task))
+            self._watched[task] = None
+            try:
+                await scheduler.park("progress of an update")
+            finally:
+                self._watched.pop(task, None)
+                timer.cancel()
+        if self._error is not None:
+            raise self._error
+        yield UpdateSnapshot(self.stats() or UpdateStats({}), UpdateStatus.READY, self._result)
+
+
+class UpdateHandle(_Handle[R]):
+    """A running or ended update: await it, ask for its counts, watch it."""
+
+
+class DropHandle(_Handle[None]):
+    """A running or ended drop."""
+
+
+class App(Generic[P, R]):
+    """A main function with its arguments, under a name that is stable across runs."""
+
+    def __init__(
+        self,
+        name_or_config: str | AppConfig,
+        main_fn: Callable[P, Any],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        config = AppConfig(name_or_config) if isinstance(name_or_config, str) else name_or_config
+        if not isinstance(config, AppConfig):
+            raise TypeError(f"an App takes a name or an AppConfig first, not {type(config).__name__}")
+        if not config.name:
+            raise ValueError("an app needs a name: it names its state in the store")
+        if not callable(main_fn):
+            raise TypeError(f"an App takes its main function second, not {main_fn!r}")
+        self._config = config
+        self._main_fn = main_fn
+        self._args = args
+        self._kwargs = kwargs
+        try:
+            inspect.signature(inspect.unwrap(main_fn)).bind(*args, **kwargs)
+        except TypeError as exc:
+            raise TypeError(f"the arguments of app {config.name!r} do not fit its main function: {exc}") from None
+        except ValueError:
+            pass  # No signature to check against.
+        config.environment.register(self)
+        self._file = _file_of(main_fn)
+
+    @property
+    def name(self) -> str:
+        return self._config.name
+
+    @property
+    def config(self) -> AppConfig:
+        return self._config
+
+    # ---- environments
+
+    def ready_environment(self) -> Environment | None:
+        """The environment, if it need not be started first."""
+        env = self._config.environment
+        if self._file is not None:
+            env.locate(self._file)
+        return env if isinstance(env, Environment) else None
+
+    async def start_environment(self) -> Environment:
+        """The environment, started."""
+        env = self._config.environment
+        if self._file is not None:
+            env.locate(self._file)
+        return env if isinstance(env, Environment) else await env.start()
+
+    # ---- updating
+
+    def update(
+        self,
+        *,
+        live: bool = False,
+        full_reprocess: bool = False,
+        report_to_stdout: bool | datetime.timedelta = False,
+    ) -> UpdateHandle[R]:
+        """Run the app: process what has changed, bring the targets in line. Await the handle for the result.
+
+        Args:
+            live: go on after the catch-up, for as long as a live component runs.
+            full_reprocess: use no memo, and apply every target state again.
+            report_to_stdout: print progress; a ``timedelta`` says how often.
+
+        Raises (from the handle):
+            StoreError: the store can't be opened or written.
+            RuntimeError: the app is running live already.
+            Exception: whatever the main function raised.
+        """
+        interval = _interval(report_to_stdout)
+
+        async def work(handle: _Handle[R]) -> R:
+            return await self._update(handle, live=live, full_reprocess=full_reprocess)
+
+        handle: UpdateHandle[R] = UpdateHandle(self, work)
+        if interval is not None:
+            return _reported(handle, interval)
+        return handle
+
+    async def _update(self, handle: _Handle[R], *, live: bool, full_reprocess: bool) -> R:
+        session = handle.session
+        await self._turn(session)
+        run = self._new_run(session, live=live, full_reprocess=full_reprocess)
+        session.running[self.name] = run
+        try:
+            return await self._run_root(handle, run)
+        finally:
+            del session.running[self.name]
+            for task in session.turns:
+                session.scheduler.unpark(task)
+
+    async def _turn(self, session: Session) -> None:
+        """Wait until no other update of this app runs: two cycles of one path never overlap (ORD-6)."""
+        task = session.scheduler.current()
+        while (other := session.running.get(self.name)) is not None:
+            if other.live:
+                raise RuntimeError(f"app {self.name!r} is being updated live already: stop that update first")
+            session.turns[task] = None
+            try:
+                await session.scheduler.park(f"the running update of app {self.name!r}")
+            finally:
+                session.turns.pop(task, None)
+
+    def _new_run(self, session: Session, *, live: bool, full_reprocess: bool) -> Run:
+        env = session.env
+        key = encode_key(self.name)
+        raw = session.ledger.get(Table.APP, key)
+        record = AppRecord(0) if raw is None else msgspec.msgpack.decode(raw, type=AppRecord)
+        record.number += 1
+        session.ledger.put([(Table.APP, key, msgspec.msgpack.encode(record))])
+        capacity = self._config.max_inflight_components
+        return Run(
+            scheduler=session.scheduler,
+            ledger=session.ledger,
+            provider=env.context_provider,
+            probe=env.probe,
+            probing=env.probe is not NULL_PROBE,
+            env_name=env.name,
+            app_name=self.name,
+            number=record.number,
+            live=live,
+            full_reprocess=full_reprocess,
+            capacity=MAX_INFLIGHT_COMPONENTS if capacity is None else capacity,
+            handlers=env.handlers,
+        )
+
+    async def _run_root(self, handle: _Handle[R], run: Run) -> R:
+        root = Cycle(
+            run,
+            (),
+            run.prefix,
+            0,
+            self._main_fn,
+            self._args,
+            self._kwargs,
+            kind="mount",
+            critical=True,
+            handlers=run.handlers,
+            rival={},
+            record=load_record(run, run.prefix),
+        )
+        handle.attach(run)
+        run.limiter.start(root)
+        try:
+            await root.ready.wait()
+            handle.caught_up()
+        except BaseException:
+            run.stop()
+            raise
+        finally:
+            await run.all_ended()
+            await run.settler.drain()
+            await run.ledger.drain()
+        if run.ledger.failure is not None:
+            raise run.ledger.failure
+        if run.stopping:
+            raise StoppedError(f"the update of app {self.name!r} was cancelled")
+        result: R = root.result
+        return result
+
+    def update_blocking(
+        self,
+        *,
+        live: bool = False,
+        full_reprocess: bool = False,
+        report_to_stdout: bool | datetime.timedelta = False,
+    ) -> R:
+        """:meth:`update`, from code without an event loop. Ctrl-C ends it in order."""
+
+        async def main() -> R:
+            return await self.update(
+                live=live, full_reprocess=full_reprocess, report_to_stdout=report_to_stdout
+            )
+
+        return self._blocking(main)
+
+    # ---- dropping
+
+    def drop(self) -> DropHandle:
+        """Remove all target states of the app, and all that the store knows of it. Await the handle.
+
+        Raises (from the handle):
+            ExceptionGroup: some could not be removed. They are remembered; drop again.
+        """
+
+        async def work(handle: _Handle[None]) -> None:
+            await self._drop(handle)
+
+        return DropHandle(self, work)
+
+    async def _drop(self, handle: _Handle[None]) -> None:
+        session = handle.session
+        if session.running.get(self.name) is not None:
+            await self._turn(session)
+        run = self._new_run(session, live=False, full_reprocess=False)
+        session.running[self.name] = run
+        handle.attach(run)
+        try:
+            failures = await delete_component(run, run.prefix, all_below=True)
+            await run.settler.drain()
+            if failures:
+                raise ExceptionGroup(
+                    f"app {self.name!r} could not be dropped completely; what is left is remembered",
+                    [exc if isinstance(exc, Exception) else RuntimeError(repr(exc)) for _, _, exc in failures],
+                )
+            run.ledger.put([(Table.APP, run.prefix, None)])
+            await run.ledger.drain()
+        finally:
+            del session.running[self.name]
+            for task in session.turns:
+                session.scheduler.unpark(task)
+
+    def drop_blocking(self, *, report_to_stdout: bool | datetime.timedelta = False) -> None:
+        """:meth:`drop`, from code without an event loop."""
+        _interval(report_to_stdout)
+
+        async def main() -> None:
+            await self.drop()
+
+        self._blocking(main)
+
+    def _blocking(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        env = self._config.environment
+        if has_running_loop():
+            raise RuntimeError("an event loop is running in this thread: await app.update() or app.drop()")
+        if isinstance(env, LazyEnvironment):
+            if env.runner is not None:
+                kept: T = env.runner.run(main())
+                return kept
+            if not env.started:
+
+                async def started_for_this() -> T:
+                    try:
+                        return await main()
+                    finally:
+                        await env.stop()
+
+                return run(started_for_this)
+        return run(main)
+
+    def __repr__(self) -> str:
+        return f"<App {self.name!r}>"
+
+
+def _file_of(fn: Any) -> str | None:
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    if code is None:
+        return None
+    name: str = code.co_filename
+    return None if name.startswith("<") else name
+
+
+def _interval(report: bool | datetime.timedelta) -> datetime.timedelta | None:
+    if isinstance(report, datetime.timedelta):
+        return report
+    return datetime.timedelta(seconds=1) if report else None
+
+
+def _reported(handle: UpdateHandle[R], interval: datetime.timedelta) -> UpdateHandle[R]:
+    from liveproof.progress import report  # noqa: PLC0415 - rich is slow to import, and seldom wanted
+
+    return report(handle, interval)

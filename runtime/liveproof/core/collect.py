@@ -1,0 +1,203 @@
+"""Garbage collection: what a cycle did not mount goes, with all that is below it (GC-1 … GC-5).
+
+A deletion first records that the component's targets may be missing and that its memo no longer holds,
+then lets the sinks remove the targets, and only then forgets the component: its descendants before
+itself, so that whatever a crash leaves behind is still found below its parent. A deletion that failed
+leaves the record; the next cycle of the parent finds it, and tries again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from liveproof.abc.store import Table
+from liveproof.core.context import HandlerChain
+from liveproof.core.drawer import MemoDrawer
+from liveproof.core.failures import report_failure
+from liveproof.core.paths import decode_path
+from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
+from liveproof.core.submit import Part, submit
+
+if TYPE_CHECKING:
+    from liveproof.abc.scheduler import Task
+    from liveproof.abc.store import Write
+    from liveproof.core.component import Cycle
+    from liveproof.core.paths import Path
+    from liveproof.core.run import Run
+
+__all__ = ["collect", "delete_component"]
+
+TOGETHER_MAX = 512
+"""Components that one cycle deletes at the same time."""
+
+
+async def collect(cycle: Cycle) -> bool:
+    """Delete the children that earlier cycles of this component mounted and this one did not.
+
+    Returns False if some could not be deleted; those failures have been reported.
+    """
+    run = cycle.run
+    depth = len(cycle.path)
+    known = await cycle.children_known()
+    gone = [key for key in known if key not in cycle.mounted]
+    if run.probing:
+        run.probe.event("collect", cycle.path, components=len(gone))
+    good = True
+    await cycle.give_way()  # What is deleted may be live, and need places to come to its end.
+    try:
+        for together in _stages(run, gone):
+            for at in range(0, len(together), TOGETHER_MAX):
+                group = _Group(run, together[at : at + TOGETHER_MAX], depth, cycle.handlers)
+                await group.finish()
+                good = good and group.good
+    finally:
+        await cycle.come_back()
+    return good
+
+
+def _stages(run: Run, keys: list[bytes]) -> list[list[bytes]]:
+    """What is inside containers goes before the containers, and inner ones before outer ones."""
+    stages: dict[int, list[bytes]] = {}
+    for key in keys:
+        depth = DEPTH_MAX
+        raw = run.ledger.get(Table.COMPONENT, key)
+        if raw is not None:
+            for target, entry in decode_record(raw).targets.items():
+                if entry.own != (0, 0):
+                    depth = min(depth, len(decode_path(target)))
+        stages.setdefault(depth, []).append(key)
+    return [stages[depth] for depth in sorted(stages, reverse=True)]
+
+
+class _Group:
+    """Deletions that run side by side."""
+
+    def __init__(self, run: Run, keys: list[bytes], depth: int, handlers: HandlerChain | None) -> None:
+        self.run = run
+        self.good = True
+        self._depth = depth
+        self._handlers = handlers
+        self._left = len(keys)
+        self._waiting: Task = run.scheduler.current()
+        for key in keys:
+            run.scheduler.spawn(self._one(key), name="liveproof: collect")
+
+    async def _one(self, key: bytes) -> None:
+        try:
+            row = self.run.ledger.get(Table.COMPONENT, key)
+            # Somebody else's child by now, or gone: then it is not ours to delete (GC-2).
+            if row is not None and owner_of(row) == self._depth:
+                _, good = await delete_reported(self.run, key, self._depth, self._handlers)
+                self.good = self.good and good
+        except BaseException:
+            self.good = False
+            raise
+        finally:
+            self._left -= 1
+            if self._left == 0:
+                self.run.scheduler.unpark(self._waiting)
+
+    async def finish(self) -> None:
+        """Wait until all have ended."""
+        while self._left:
+            await self.run.scheduler.park(self)
+
+    def __repr__(self) -> str:
+        return f"<{self._left} components being collected>"
+
+
+async def delete_reported(
+    run: Run, key: bytes, depth: int, handlers: HandlerChain | None, *, all_below: bool = False
+) -> tuple[BaseException | None, bool]:
+    """Delete a component; report what fails. Returns what ``ready()`` raises, and whether it succeeded."""
+    path = run.path_of(key)
+    failures = await delete_component(run, key, all_below=all_below)
+    escaped: BaseException | None = None
+    for failed_path, processor, exc in failures:
+        run.stats.of(processor).num_errors += 1
+        raised = await report_failure(
+            exc,
+            handlers,
+            env_name=run.env_name,
+            path=failed_path,
+            processor=processor,
+            kind="delete_background",
+            parent=path[:depth],
+        )
+        escaped = escaped or raised
+    return escaped, not failures
+
+
+async def delete_component(
+    run: Run, key: bytes, *, all_below: bool
+) -> list[tuple[Path, str, BaseException]]:
+    """Delete the component ``key`` and what is below it. Returns what failed, and where.
+
+    Below means: mounted by it or by its descendants. With ``all_below`` it means every component whose
+    path begins with its path, whoever mounted it.
+    """
+    await run.drain_live_below(key)
+    rows = await run.ledger.components_gently(key)
+    if not all_below:
+        rows = _family(run, key, rows)
+    parts: list[Part] = []
+    records: list[tuple[bytes, Path, ComponentRecord]] = []
+    for row_key, raw in reversed(rows):  # Descendants first.
+        record = decode_record(raw)
+        path = run.path_of(row_key)
+        records.append((row_key, path, record))
+        parts.append(Part(row_key, path, record, {}, {}, None))
+    await submit(run, parts)
+    failures: list[tuple[Path, str, BaseException]] = []
+    kept: list[bytes] = []
+    writes: list[Write] = []
+    applied: list[tuple[object, list[object]]] = []
+    for part, (row_key, path, record) in zip(parts, records, strict=True):
+        if part.error is not None:
+            failures.append((path, record.processor, part.error))
+        if part.error is not None or any(other.startswith(row_key) for other in kept):
+            # A parent stays as long as something below it has to be tried again.
+            kept.append(row_key)
+            if part.disowned:
+                # What is gone belongs to nobody, so this record must not claim it either.
+                record.targets = part.entries
+                record.memo = None
+                writes.append((Table.COMPONENT, row_key, encode_record(record)))
+                writes += [(Table.OWNER, run.target_key(target), None) for target in part.disowned]
+                applied += part.applied
+            continue
+        writes.append((Table.COMPONENT, row_key, None))
+        writes += [(Table.OWNER, run.target_key(target), None) for target in part.disowned]
+        if record.calls:
+            drawer = MemoDrawer(run.ledger, row_key, record)
+            writes += drawer.writes()
+        run.stats.of(record.processor).num_deletes += 1
+        applied += part.applied
+    if writes:
+        if applied:
+            run.settler.add(applied, run.ledger.hold(writes))  # type: ignore[arg-type]
+        else:
+            run.ledger.put(writes)
+    return failures
+
+
+def _family(run: Run, key: bytes, rows: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Of the rows at or below a path, those that the component there, or its descendants, mounted.
+
+    Its parent may have mounted something at a longer path that begins with the same keys: that, and
+    what is below *that*, is not its family.
+    """
+    depth = len(run.path_of(key))
+    family: list[tuple[bytes, bytes]] = []
+    stranger: bytes | None = None
+    stranger_depth = 0
+    for row_key, raw in rows:
+        owner = owner_of(raw)
+        if stranger is not None and row_key.startswith(stranger) and owner >= stranger_depth:
+            continue
+        if row_key != key and owner < depth:
+            stranger = row_key
+            stranger_depth = len(run.path_of(row_key))
+            continue
+        family.append((row_key, raw))
+    return family

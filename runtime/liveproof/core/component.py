@@ -1,0 +1,571 @@
+"""One path, one cycle: process → wait for the children → submit → collect → ready.
+
+A :class:`Cycle` is one run of one component's function. It is where the parts meet: the function's
+context, what it declared and mounted, what the store remembers of it, and who is told in the end.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from liveproof.abc.store import Table
+from liveproof.core.collect import collect
+from liveproof.core.context import CallFrame, ComponentContext, HandlerChain, MountKind, display_name, enter
+from liveproof.core.failures import report_failure
+from liveproof.core.drawer import MemoDrawer
+from liveproof.core.fingerprint import StateFn
+from liveproof.core.function import Function
+from liveproof.core.logic import is_live, logic_of_callable
+from liveproof.core.memo import MemoEntry, check_states
+from liveproof.core.paths import Path, format_path
+from liveproof.core.readiness import Readiness
+from liveproof.core.records import ComponentRecord, decode_record, encode_record, owner_of
+from liveproof.core.submit import Part, submit
+from liveproof.core.targets import Declaration, TargetState
+from liveproof.core.values import encode
+from liveproof.errors import StoppedError
+
+if TYPE_CHECKING:
+    from liveproof.abc.scheduler import Task
+    from liveproof.abc.store import Write
+    from liveproof.core.run import Run
+
+__all__ = ["Cycle", "Ended"]
+
+Ended = Callable[["Cycle"], None]
+"""Told, once, when a cycle has ended, however it did."""
+
+
+def _nobody(_cycle: Cycle) -> None:
+    """For a cycle whose owner waits for it in another way."""
+
+
+class Cycle:
+    """One run of a component's function, from its mount to its end."""
+
+    __slots__ = (
+        "_drawer",
+        "_left",
+        "_memo_key",
+        "_new_states",
+        "_states",
+        "_waits",
+        "args",
+        "carried_over",
+        "declared",
+        "failure",
+        "fn",
+        "frame",
+        "handlers",
+        "holds_place",
+        "is_open",
+        "key",
+        "kind",
+        "known",
+        "kwargs",
+        "memoizing",
+        "mounted",
+        "on_end",
+        "owner",
+        "parent_path",
+        "path",
+        "processor",
+        "ready",
+        "record",
+        "critical",
+        "refuses_use_mount",
+        "result",
+        "retained",
+        "rival",
+        "run",
+        "spoiled",
+        "task",
+        "with_children",
+    )
+
+    def __init__(  # noqa: PLR0913 - it is what a mount is made of
+        self,
+        run: Run,
+        path: Path,
+        key: bytes,
+        owner: int,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        kind: MountKind,
+        critical: bool = False,
+        handlers: HandlerChain | None,
+        rival: dict[bytes, None],
+        on_end: Ended = _nobody,
+        record: ComponentRecord | None = None,
+        memoizing: bool = False,
+    ) -> None:
+        self.run = run
+        self.path = path
+        self.key = key
+        self.owner = owner
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        self.kind = kind
+        self.critical = critical
+        """Whether somebody waits for the result, and so gets a failure itself, instead of the handlers."""
+        self.handlers = handlers
+        self.rival = rival
+        """Keys of the components that have completed in the same top-level cycle."""
+        self.on_end = on_end
+        self.record = record
+        """What the store remembers from the last cycle."""
+        self.memoizing = memoizing
+        """Whether this component or one above it is memoized, so that what it uses must be noted."""
+        self.processor = display_name(fn)
+        self.ready = Readiness(run.scheduler, self)
+        self.parent_path: Path | None = path[:owner] if path else None
+        self.task: Task | None = None
+        self.holds_place = True
+        self.is_open = False
+        """Whether the function runs: only then may it declare and mount."""
+        self.refuses_use_mount = False
+        """Whether this is the ``process()`` of a live component."""
+        self.result: Any = None
+        self.failure: BaseException | None = None
+        self.carried_over = False
+        """Whether this cycle ended without running, because its last outcome stands."""
+        self.declared: dict[bytes, Declaration] = {}
+        self.retained: dict[bytes, None] = {}
+        """Target states that a memoized call declared in an earlier cycle."""
+        self.mounted: dict[bytes, str] = {}
+        """Children mounted in this cycle → where in the source."""
+        self.known: dict[bytes, bytes] | None = None
+        """Children that earlier cycles mounted, encoded; ``None`` until somebody asks."""
+        self.with_children: dict[bytes, None] = {}
+        """Those of ``known`` that have children themselves (complete once ``known`` is there)."""
+        self.spoiled = False
+        """Whether something below failed or is live, so that the outcome must not be remembered."""
+        self.frame = CallFrame()
+        self._left = 0
+        self._waits = 0
+        self._memo_key: bytes | None = None
+        self._states: list[StateFn] = []
+        self._drawer: MemoDrawer | None = None
+        self._new_states: list[bytes] = []
+
+    # ---- what the running function may do
+
+    def declare(self, target_state: TargetState[Any], frame: CallFrame) -> Declaration:
+        """Declare a target state in this cycle."""
+        self.require_open("declare_target_state()")
+        if target_state.key in self.declared or target_state.key in self.retained:
+            where = format_path(self.path)
+            raise ValueError(
+                f"target state {format_path(target_state.path)} is declared twice in one cycle: by {where} and "
+                f"by {where}"
+            )
+        level = target_state.provider._level  # noqa: SLF001 - one unit with targets.py
+        if level.handler is None and level.owner != self.key:
+            raise RuntimeError(
+                f"the container {format_path(target_state.provider.path)} is not applied yet: get its provider "
+                "from mount_target()"
+            )
+        declaration = self.declared[target_state.key] = Declaration(target_state)
+        link: CallFrame | None = frame
+        while link is not None and link.outer is not None:
+            link.targets.append(target_state.key)
+            link = link.outer
+        return declaration
+
+    def require_open(self, api: str) -> None:
+        """Raise ``RuntimeError`` unless the function is running."""
+        if not self.is_open:
+            raise RuntimeError(
+                f"{api}: component {format_path(self.path)} has ended; what it started must be awaited before "
+                "its function returns"
+            )
+
+    async def report(self, exc: BaseException) -> BaseException | None:
+        """Route a failure that does not end the component to the exception handlers."""
+        self.run.stats.of(self.processor).num_errors += 1
+        return await report_failure(
+            exc,
+            self.handlers,
+            env_name=self.run.env_name,
+            path=self.path,
+            processor=self.processor,
+            kind=self.kind,
+            parent=self.parent_path,
+        )
+
+    # memoized calls (core/function.py: MemoSite)
+
+    @property
+    def full_reprocess(self) -> bool:
+        return self.run.full_reprocess
+
+    def fingerprints_live(self, fingerprints: Sequence[bytes]) -> bool:
+        """Whether everything a memo depended on is as it was."""
+        return self.run.fingerprints_live(fingerprints)
+
+    def _memos(self) -> MemoDrawer:
+        if self._drawer is None:
+            self._drawer = MemoDrawer(self.run.ledger, self.key, self.record)
+        return self._drawer
+
+    def memo_get(self, key: bytes) -> MemoEntry | None:
+        """What an equal call in this component came to."""
+        return self._memos().get(key)
+
+    def memo_put(self, key: bytes, entry: MemoEntry) -> None:
+        """Remember a call, if this cycle succeeds."""
+        self._memos().put(key, entry)
+
+    def retain_targets(self, targets: Sequence[bytes]) -> None:
+        """Keep target states that a remembered call declared."""
+        for key in targets:
+            if key not in self.declared:
+                self.retained[key] = None
+
+    # ---- places
+
+    async def give_way(self) -> None:
+        """Give the place in flight up, because the function now waits for other components."""
+        self._waits += 1
+        if self._waits == 1 and self.holds_place:
+            self.holds_place = False
+            self.run.limiter.release()
+
+    async def come_back(self) -> None:
+        """Take a place again after :meth:`give_way`."""
+        self._waits -= 1
+        assert self._waits >= 0, "came back more often than gave way"
+        if self._waits == 0 and not self.run.stopping:
+            await self.run.limiter.reacquire()
+            self.holds_place = True
+
+    async def wait_for(self, ready: Readiness) -> None:
+        """Wait for another component without holding a place."""
+        if ready.is_resolved or not self.is_open:
+            await ready.wait()
+            return
+        await self.give_way()
+        try:
+            await ready.wait()
+        finally:
+            await self.come_back()
+
+    # ---- children
+
+    async def children_known(self) -> dict[bytes, bytes]:
+        """The children that earlier cycles mounted, by key."""
+        known = self.known
+        if known is None:
+            rows = await self.run.ledger.components_gently(self.key)
+            if self.known is not None:
+                return self.known
+            depth = len(self.path)
+            own = self.key
+            known = {}
+            child: bytes | None = None
+            for key, row in rows:
+                if owner_of(row) == depth and key != own:
+                    known[key] = row
+                    child = key
+                elif child is not None and key.startswith(child):
+                    self.with_children[child] = None
+            self.known = known
+        return known
+
+    def child_started(self) -> None:
+        """A child that has not ended yet has been mounted."""
+        self._left += 1
+
+    def child_ended(self, child: Cycle) -> None:
+        """Told by each child, once."""
+        self._left -= 1
+        assert self._left >= 0, "a child ended twice"
+        if child.spoiled:
+            self.spoiled = True
+        if self.memoizing:
+            self.frame.uses.update(child.frame.uses)
+        if self._left == 0 and self.task is not None:
+            self.run.scheduler.unpark(self.task)
+
+    async def _children_end(self) -> None:
+        await self.give_way()
+        scheduler = self.run.scheduler
+        while self._left:
+            await scheduler.park(self)
+        await self.come_back()
+
+    def ensure_row(self) -> None:
+        """Let the store know of this component before it knows of a child: a collection finds children by
+        their parents' rows, and writes keep their order."""
+        if self.record is None:
+            self.record = ComponentRecord(owner=self.owner, processor=self.processor)
+            self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(self.record))])
+
+    # ---- memo of the whole component
+
+    def prepare_memo(self) -> None:
+        """Find out what call this is, if it is a memoized one, and note the logic that it uses."""
+        fn = self.fn
+        if not isinstance(fn, Function):
+            if self.memoizing:
+                self.frame.uses[logic_of_callable(fn)] = None
+            return
+        if fn.tracking is not None:
+            self.frame.uses[fn.logic] = None
+        if fn.memo:
+            self.memoizing = True
+            self._memo_key = fn.call_key(self.args, self.kwargs, self._states)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the last cycle was the same call under the same conditions. Its outcome stands, unless
+        memo states say otherwise."""
+        record = self.record
+        return (
+            self._memo_key is not None
+            and record is not None
+            and record.memo == self._memo_key
+            and len(record.states) == len(self._states)
+            and not self.run.full_reprocess
+            and self.run.fingerprints_live(record.uses)
+        )
+
+    @property
+    def has_states(self) -> bool:
+        """Whether arguments have memo states to ask."""
+        return bool(self._states)
+
+    def carry_over(self) -> None:
+        """End without running: everything stays as the last cycle left it."""
+        record = self.record
+        assert record is not None, "nothing to carry over"
+        self.carried_over = True
+        self.frame.uses.update(dict.fromkeys(record.uses))
+        if record.owner != self.owner:
+            record.owner = self.owner
+            self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
+        self.run.stats.of(self.processor).num_unchanged += 1
+        self.rival[self.key] = None
+
+    async def _states_good(self) -> bool:
+        """Ask the memo states, before the function looks at what they stand for."""
+        record = self.record
+        remembered = self.remembered
+        stored = record.states if remembered and record is not None else []
+        valid, self._new_states = await check_states(self._states, stored)
+        if not remembered or not valid:
+            return False
+        assert record is not None, "remembered"
+        if self._new_states != record.states:
+            record.states = self._new_states
+            self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
+        return True
+
+    # ---- life
+
+    def start(self) -> None:
+        """Begin; a place in flight is held."""
+        self.run.cycles[self] = None
+        self.task = self.run.scheduler.spawn(self._live_through(), name=self.processor)
+
+    def refuse(self) -> None:
+        """The run is over: end without having begun."""
+        self.holds_place = False
+        self.failure = StoppedError(f"component {format_path(self.path)} was not started: the update was cancelled")
+        self.spoiled = True
+        self.ready.resolve(self.failure)
+        self.on_end(self)
+
+    def interrupt(self) -> None:
+        """Cancel the function, if it is running. A submission that has begun is left to finish."""
+        if self.is_open and self.task is not None:
+            self.run.scheduler.cancel(self.task)
+
+    async def _live_through(self) -> None:
+        error: BaseException | None = None
+        try:
+            await self.perform()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - reported below, exactly once
+            self.failure = exc
+            self.spoiled = True
+            error = await self._failed(exc)
+        finally:
+            self._end(error)
+
+    async def _failed(self, exc: BaseException) -> BaseException | None:
+        """What ``ready()`` raises."""
+        run = self.run
+        if run.stopping and isinstance(exc, (run.scheduler.cancelled, StoppedError)):
+            self.failure = StoppedError(f"component {format_path(self.path)} was cancelled")
+            return self.failure
+        if self.critical:
+            run.stats.of(self.processor).num_errors += 1
+            return exc
+        return await self.report(exc)
+
+    def _end(self, error: BaseException | None) -> None:
+        run = self.run
+        run.cycles.pop(self, None)
+        self.is_open = False
+        if self.holds_place:
+            self.holds_place = False
+            run.limiter.release()
+        self.ready.resolve(error)
+        self.on_end(self)
+        run.note_end()
+
+    async def perform(self) -> None:
+        """The cycle proper. Raises what the function, a submission or a collection raised."""
+        run = self.run
+        enter(ComponentContext(self, self.frame, self.handlers))
+        counter = run.stats.of(self.processor)
+        counter.num_execution_starts += 1
+        if not self.refuses_use_mount and self.key in run.controllers:
+            await self._replace_live()
+        if self._states and await self._states_good():
+            self.carry_over()
+            return
+        if run.probing:
+            run.probe.event("cycle.start", self.path, processor=self.processor)
+        failure: BaseException | None = None
+        self.is_open = True
+        try:
+            if run.stopping:
+                raise StoppedError(f"component {format_path(self.path)} was not started: the update was cancelled")
+            self.result = await self._call()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - raised again below, when the children have ended
+            failure = exc
+        self.is_open = False
+        if self._left:
+            await self._children_end()
+        if failure is not None:
+            raise failure
+        if run.stopping:
+            raise StoppedError(f"component {format_path(self.path)} was cancelled")
+        existed = self.record is not None
+        await self._conclude()
+        counter = run.stats.of(self.processor)
+        if existed:
+            counter.num_reprocesses += 1
+        else:
+            counter.num_adds += 1
+        if run.probing:
+            run.probe.event("cycle.end", self.path, processor=self.processor)
+
+    async def _replace_live(self) -> None:
+        """What ran live at this path must have ended before its successor begins (ORD-6)."""
+        self.is_open = True  # So that it can be interrupted.
+        await self.give_way()
+        try:
+            await self.run.drain_live(self.key)
+        finally:
+            await self.come_back()
+
+    async def _call(self) -> Any:
+        fn = self.fn
+        raw = fn.raw if isinstance(fn, Function) else fn
+        if inspect.iscoroutinefunction(raw):
+            return await raw(*self.args, **self.kwargs)
+        result = await self.run.scheduler.run_blocking(_call, raw, self.args, self.kwargs)
+        if inspect.isawaitable(result):
+            result = await result
+        return result
+
+    async def _conclude(self) -> None:
+        run = self.run
+        before = self.record
+        if before is None:
+            before = ComponentRecord(owner=self.owner, processor=self.processor)
+        part: Part | None = None
+        if self.declared or before.targets:
+            part = Part(self.key, self.path, before, self.declared, self.retained, self.rival)
+            await submit(run, [part])
+            if part.error is not None:
+                raise part.error
+        had_children = bool(self.known) or (self.known is None and self.record is not None)
+        if had_children and [key for key in await self.children_known() if key not in self.mounted]:
+            if part is not None and part.changed:
+                self._write(self._outcome(part, before, remember=False), part)
+                part.applied = []
+            if not await collect(self):
+                self.spoiled = True
+        self._commit(part, before)
+        self.rival[self.key] = None
+
+    def _outcome(self, part: Part | None, before: ComponentRecord, *, remember: bool) -> ComponentRecord:
+        outcome = ComponentRecord(
+            owner=self.owner,
+            processor=self.processor,
+            targets=before.targets if part is None else part.entries,
+            calls=before.calls,
+            state_keys=before.state_keys,
+        )
+        if self._drawer is not None:
+            outcome.calls = self._drawer.in_use
+        if remember and self._memo_key is not None and not self.spoiled:
+            outcome.memo = self._memo_key
+            outcome.uses = self._uses()
+            outcome.result = None if self.result is None else encode(self.result)
+        return outcome
+
+    def _uses(self) -> list[bytes]:
+        fn = self.fn
+        if isinstance(fn, Function) and fn.tracking == "self":
+            return [use for use in self.frame.uses if use == fn.logic or not is_live(use)]
+        return list(self.frame.uses)
+
+    def _commit(self, part: Part | None, before: ComponentRecord) -> None:
+        outcome = self._outcome(part, before, remember=True)
+        if outcome.memo is not None:
+            outcome.states = self._new_states
+        drawer = self._drawer
+        if drawer is None and before.calls:
+            drawer = self._memos()
+            outcome.calls = False
+        if (part is None or not part.changed) and self.record is not None and drawer is None:
+            if encode_record(outcome) == encode_record(self.record):
+                return
+        self._write(outcome, part, [] if drawer is None else drawer.writes())
+
+    def _write(
+        self, outcome: ComponentRecord, part: Part | None, more: Sequence[Write] = ()
+    ) -> None:
+        run = self.run
+        self.record = outcome
+        writes: list[Write] = [(Table.COMPONENT, self.key, encode_record(outcome)), *more]
+        if part is not None:
+            writes += [(Table.OWNER, run.target_key(key), None) for key in part.disowned]
+            if not part.intended:
+                writes += [
+                    (Table.OWNER, run.target_key(key), self.key)
+                    for key in part.entries
+                    if key not in part.before.targets
+                ]
+        if run.probing:
+            run.probe.event("submit.commit", self.path, writes=len(writes))
+        if part is not None and part.applied:
+            run.settler.add(part.applied, run.ledger.hold(writes))
+        else:
+            run.ledger.put(writes)
+
+    def __repr__(self) -> str:
+        return f"<component {format_path(self.path)} ({self.processor})>"
+
+
+def _call(raw: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return raw(*args, **kwargs)
+
+
+def load_record(run: Run, key: bytes) -> ComponentRecord | None:
+    """What the store remembers of a component."""
+    raw = run.ledger.get(Table.COMPONENT, key)
+    return None if raw is None else decode_record(raw)

@@ -1,0 +1,323 @@
+"""The store as the runtime uses it: reads that see what was just written, writes that share flushes.
+
+Writes join one batch that is being gathered; a writer applies batches one after the other, off the
+loop where that would block it. Whoever *records* (:meth:`Ledger.record`) is told when its batch is
+durable; everybody who records while a batch is being flushed shares the next one (group commit, DUR-5).
+Whoever merely *puts* does not wait: its writes go with the next batch that somebody waits for, or after
+``LINGER_NS`` of quiet.
+
+Until a write is applied, reads find it in an overlay. A put can be *held*: it is visible to reads at
+once, but reaches the store only when its hold is released. That is how a commit waits for the target's
+own durability without making anybody wait for the commit.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from liveproof.abc.store import Table
+
+if TYPE_CHECKING:
+    from liveproof.abc.scheduler import Scheduler, Task, Timer
+    from liveproof.abc.store import Store, Write
+
+__all__ = ["INLINE_WRITES_MAX", "LINGER_NS", "Ledger"]
+
+LINGER_NS = 5_000_000
+"""How long, in nanoseconds, puts that nobody waits for may stay in memory while nothing else happens."""
+
+INLINE_WRITES_MAX = 64
+"""Largest batch, in writes, that a store which does not block is given on the loop itself."""
+
+SCAN_INLINE_MAX = 256
+"""Rows that a scan reads on the loop before it moves off it."""
+
+Recorded = Callable[[BaseException | None], None]
+
+
+class Ledger:
+    """Overlay, group commit and prefix reads over one :class:`~liveproof.abc.store.Store`."""
+
+    def __init__(self, store: Store, scheduler: Scheduler) -> None:
+        self.store = store
+        self._scheduler = scheduler
+        self._overlay: dict[tuple[Table, bytes], bytes | None] = {}
+        self._component_keys: list[bytes] = []
+        """Overlay keys of ``Table.COMPONENT``, sorted: the overlay's part of a prefix scan."""
+        self._gathering: dict[tuple[Table, bytes], bytes | None] = {}
+        self._waiting: list[Recorded] = []
+        self._in_flight: dict[tuple[Table, bytes], bytes | None] = {}
+        self._scans = 0
+        self._applied: dict[tuple[Table, bytes], None] = {}
+        """Applied while a scan was under way: to be forgotten after it."""
+        self._held: dict[tuple[Table, bytes], int] = {}
+        """Visible but not yet allowed to reach the store: key → number of the hold."""
+        self._holds = 0
+        self._writer_busy = False
+        self._writer: Task | None = None
+        self._writer_parked = False
+        self._linger: Timer | None = None
+        self._drainers: dict[Task, None] = {}
+        self.failure: BaseException | None = None
+        """The first error of the store, if any; the update that meets it raises it."""
+
+    # ---- reading
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The value as of the last write, applied or not."""
+        self._scheduler.touch((table, key), write=False)
+        entry = (table, key)
+        if entry in self._overlay:
+            return self._overlay[entry]
+        return self.store.get(table, key)
+
+    def components(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """All component rows at or below a path, in path order."""
+        return self._merge(prefix, list(self.store.scan(Table.COMPONENT, prefix)))
+
+    async def components_gently(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Like :meth:`components`; many rows are read off the loop."""
+        self._scheduler.touch((Table.COMPONENT, prefix), write=False)
+        rows: list[tuple[bytes, bytes]] = []
+        for row in self.store.scan(Table.COMPONENT, prefix):
+            rows.append(row)
+            if len(rows) >= SCAN_INLINE_MAX:
+                break
+        else:
+            return self._merge(prefix, rows)
+        # What is applied while the other thread reads must stay in the overlay until it is merged.
+        self._scans += 1
+        try:
+            rows = await self._scheduler.run_blocking(_scan, self.store, prefix)
+            return self._merge(prefix, rows)
+        finally:
+            self._scans -= 1
+            if self._scans == 0:
+                applied, self._applied = self._applied, {}
+                self._forget(applied)
+
+    def _merge(self, prefix: bytes, rows: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        keys = self._component_keys
+        at = bisect.bisect_left(keys, prefix)
+        if at == len(keys) or not keys[at].startswith(prefix):
+            return rows
+        merged = dict(rows)
+        while at < len(keys) and keys[at].startswith(prefix):
+            value = self._overlay[Table.COMPONENT, keys[at]]
+            if value is None:
+                merged.pop(keys[at], None)
+            else:
+                merged[keys[at]] = value
+            at += 1
+        return sorted(merged.items())
+
+    def entries(self, table: Table, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """All rows of a table below a prefix. Linear in the overlay: for rare use."""
+        rows = dict(self.store.scan(table, prefix))
+        for (kind, key), value in self._overlay.items():
+            if kind is table and key.startswith(prefix):
+                if value is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = value
+        return sorted(rows.items())
+
+    # ---- writing
+
+    def _show(self, writes: Iterable[Write]) -> None:
+        for table, key, value in writes:
+            self._scheduler.touch((table, key), write=True)
+            entry = (table, key)
+            if table is Table.COMPONENT and entry not in self._overlay:
+                bisect.insort(self._component_keys, key)
+            self._overlay[entry] = value
+
+    def put(self, writes: Iterable[Write]) -> None:
+        """Write, some time soon; visible to reads at once."""
+        for table, key, value in writes:
+            entry = (table, key)
+            self._held.pop(entry, None)
+            if table is Table.COMPONENT and entry not in self._overlay:
+                bisect.insort(self._component_keys, key)
+            self._scheduler.touch(entry, write=True)
+            self._overlay[entry] = self._gathering[entry] = value
+        self._wake_writer()
+
+    def hold(self, writes: list[Write]) -> Callable[[bool], None]:
+        """Write once the returned function is called with True; visible to reads at once. Called with
+        False, forget the writes again: reads see what the store has.
+
+        A write that comes to the same key in between replaces the held one.
+        """
+        self._holds += 1
+        number = self._holds
+        self._show(writes)
+        for table, key, _ in writes:
+            self._held[table, key] = number
+            self._gathering.pop((table, key), None)
+
+        def release(keep: bool) -> None:  # noqa: FBT001 - one call site
+            mine = [write for write in writes if self._held.get(write[:2]) == number]
+            for table, key, _ in mine:
+                del self._held[table, key]
+            if keep:
+                self.put(mine)
+            else:
+                self._forget((table, key) for table, key, _ in mine)
+
+        return release
+
+    def record(self, writes: Iterable[Write], then: Recorded) -> None:
+        """Write durably; ``then(None)`` is called when it is done, ``then(error)`` when it failed."""
+        self._waiting.append(then)
+        self.put(writes)
+
+    def _forget(self, entries: Iterable[tuple[Table, bytes]]) -> None:
+        if self._scans:
+            self._applied.update(dict.fromkeys(entries))
+            return
+        overlay, gathering, held, in_flight = self._overlay, self._gathering, self._held, self._in_flight
+        for entry in entries:
+            if (
+                entry in overlay
+                and entry not in gathering
+                and entry not in held
+                and entry not in in_flight
+            ):
+                del overlay[entry]
+                if entry[0] is Table.COMPONENT:
+                    at = bisect.bisect_left(self._component_keys, entry[1])
+                    assert self._component_keys[at] == entry[1], "overlay index out of step"
+                    del self._component_keys[at]
+
+    def _wake_writer(self) -> None:
+        if self._writer_busy:
+            return
+        if not self._waiting and not self._drainers:
+            # Nobody waits: let it linger, so that it shares a batch with what comes next.
+            if self._linger is None and self._gathering:
+                self._linger = self._scheduler.call_at(self._scheduler.now() + LINGER_NS, self._lingered)
+            return
+        self._start_writer()
+
+    def _lingered(self) -> None:
+        self._linger = None
+        if not self._writer_busy and self._gathering:
+            self._start_writer()
+
+    def _start_writer(self) -> None:
+        self._writer_busy = True
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        if self._writer is None:
+            self._writer = self._scheduler.spawn(self._write_batches(), name="liveproof: store writer")
+        elif self._writer_parked:
+            self._scheduler.unpark(self._writer)
+
+    async def _write_batches(self) -> None:
+        scheduler = self._scheduler
+        try:
+            while True:
+                while self._gathering or self._waiting:
+                    batch, self._gathering = self._gathering, {}
+                    waiting, self._waiting = self._waiting, []
+                    error = await self._apply(batch, durable=bool(waiting))
+                    for then in waiting:
+                        then(error)
+                    if error is not None and not waiting:
+                        break  # Nothing is lost: the writes stay in the overlay for the next batch.
+                self._writer_busy = False
+                for task in self._drainers:
+                    scheduler.unpark(task)
+                self._writer_parked = True
+                while not self._writer_busy:
+                    await scheduler.park(self)
+                self._writer_parked = False
+        except scheduler.cancelled:
+            pass
+        finally:
+            self._writer = None
+            self._writer_busy = False
+
+    async def _apply(
+        self, batch: dict[tuple[Table, bytes], bytes | None], *, durable: bool
+    ) -> BaseException | None:
+        writes = [(table, key, value) for (table, key), value in batch.items()]
+        store = self.store
+        self._in_flight = batch
+        try:
+            if writes:
+                if len(writes) <= INLINE_WRITES_MAX and not (durable and store.blocking):
+                    store.write(writes, durable=durable)
+                else:
+                    await self._scheduler.run_blocking(_write, store, writes, durable)
+        except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this batch
+            if self.failure is None:
+                self.failure = exc
+            self._in_flight = {}
+            for entry, value in batch.items():
+                if entry not in self._gathering and entry not in self._held:
+                    self._gathering[entry] = value
+            return exc
+        self._in_flight = {}
+        self._forget(batch)
+        return None
+
+    # ---- ending
+
+    async def drain(self, *, flush: bool = True) -> None:
+        """Wait until everything put so far is in the store; with ``flush``, durably.
+
+        Raises the store's error if it can't be written. What is held is not waited for.
+        """
+        task = self._scheduler.current()
+        while self._gathering or self._writer_busy:
+            failure = self.failure
+            self._drainers[task] = None
+            if flush:
+                self._waiting.append(_ignore)
+                flush = False
+            try:
+                if not self._writer_busy:
+                    self._start_writer()
+                await self._scheduler.park(self)
+            finally:
+                self._drainers.pop(task, None)
+            if self.failure is not None and self.failure is not failure:
+                raise self.failure
+            if self.failure is not None and self._gathering:
+                raise self.failure
+
+    def close(self) -> None:
+        """Stop the writer. Call :meth:`drain` first."""
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        if self._writer is not None:
+            self._scheduler.cancel(self._writer)
+
+    def __repr__(self) -> str:
+        return f"<the state store {self.store.path}>"
+
+    def _check(self) -> None:
+        """Invariants; O(overlay · log)."""
+        shown = sorted(key for table, key in self._overlay if table is Table.COMPONENT)
+        assert shown == self._component_keys
+        assert all(entry in self._overlay for entry in self._gathering)
+        assert all(entry in self._overlay for entry in self._held)
+        assert not any(entry in self._gathering for entry in self._held)
+
+
+def _write(store: Store, writes: list[Write], durable: bool) -> None:  # noqa: FBT001 - positional for run_blocking
+    store.write(writes, durable=durable)
+
+
+def _scan(store: Store, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    return list(store.scan(Table.COMPONENT, prefix))
+
+
+def _ignore(_error: BaseException | None) -> None:
+    """Whoever drains looks at ``failure`` itself."""

@@ -1,0 +1,536 @@
+"""A live component while it runs: its operator, its operations, its readiness, its end.
+
+The order of operations is decided in ``operations.py`` and nowhere else; this file carries out what that
+machine says, and tells it when something has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, runtime_checkable
+
+from liveproof.abc.store import Table
+from liveproof.core.collect import delete_reported
+from liveproof.core.component import Cycle, load_record
+from liveproof.core.context import (
+    ComponentContext,
+    ComponentSubpath,
+    HandlerChain,
+    MountKind,
+    current_or_none,
+    display_name,
+    enter,
+)
+from liveproof.core.failures import report_failure
+from liveproof.core.handle import ComponentMountHandle
+from liveproof.core.operations import Dropped, Kind, Operation, Operations, Outcome, Replaced, Start
+from liveproof.core.paths import Path, encode_path, format_path
+from liveproof.core.readiness import Readiness
+from liveproof.core.records import DEPTH_MAX, ComponentRecord, encode_record, owner_of
+from liveproof.errors import StoppedError
+
+if TYPE_CHECKING:
+    from liveproof.abc.scheduler import Task
+    from liveproof.core.run import Run
+
+__all__ = ["LiveComponent", "LiveComponentOperator", "LiveController", "is_live_component_class"]
+
+P = ParamSpec("P")
+
+
+@runtime_checkable
+class LiveComponent(Protocol):
+    """A component that scans in full once and then reacts to single changes."""
+
+    async def process(self) -> None:
+        """Full scan: mount all children and declare all target states."""
+
+    async def process_live(self, operator: LiveComponentOperator) -> None:
+        """Run for as long as there may be changes, and tell the operator of them."""
+
+
+def is_live_component_class(cls: object) -> bool:
+    """Whether ``cls`` is a class with both methods of a live component."""
+    return (
+        isinstance(cls, type)
+        and callable(getattr(cls, "process", None))
+        and callable(getattr(cls, "process_live", None))
+    )
+
+
+class LiveComponentOperator:
+    """What a ``process_live()`` works with. Of use until that returns."""
+
+    __slots__ = ("_controller",)
+
+    def __init__(self, controller: LiveController) -> None:
+        self._controller = controller
+
+    async def update_full(self) -> None:
+        """Run ``process()`` as a full cycle: wait for the children, submit, collect what was not mounted.
+
+        Every operation invoked before has ended when it starts, and none invoked after starts before it
+        has ended. A failure goes to the exception handlers; it is raised here only if they raise.
+        """
+        controller = self._controller.attached()
+        await controller.invoke(Kind.FULL, None, _Call.full(controller)).ready.wait()
+
+    async def update(
+        self, subpath: ComponentSubpath, processor_fn: Callable[P, Any], *args: P.args, **kwargs: P.kwargs
+    ) -> ComponentMountHandle:
+        """Mount a child, or mount it again. Returns when the operation has its place in the order; the
+        handle's ``ready()`` when its effect, or that of a later one that replaced it, is applied."""
+        controller = self._controller.attached()
+        call = _Call(controller, processor_fn, args, kwargs, subpath)
+        return ComponentMountHandle([controller.invoke(Kind.UPDATE, call.sub, call).ready])
+
+    async def delete(self, subpath: ComponentSubpath) -> ComponentMountHandle:
+        """Delete a child and all below it. Returns and fails as :meth:`update` does; what could not be
+        deleted is remembered, and deleted with the next full update."""
+        controller = self._controller.attached()
+        call = _Call(controller, None, (), {}, subpath)
+        return ComponentMountHandle([controller.invoke(Kind.DELETE, call.sub, call).ready])
+
+    async def mark_ready(self) -> None:
+        """Wait for every operation invoked so far, and resolve readiness. In catch-up mode that is the end:
+        nothing after it runs but ``finally`` blocks and the exits of context managers."""
+        await self._controller.attached(ending_too=True).mark_ready()
+
+    async def report_exception(self, exc: BaseException) -> None:
+        """Route an exception to the handlers, as a failure of this component that does not end it.
+
+        Raises what the outermost handler raised, if all of them did.
+        """
+        escaped = await self._controller.attached(ending_too=True).report(exc)
+        if escaped is not None:
+            raise escaped
+
+
+class _Call:
+    """What an operation is to do, and who waits for it."""
+
+    __slots__ = ("args", "fn", "followers", "handlers", "kwargs", "ready", "sub")
+
+    def __init__(
+        self,
+        controller: LiveController,
+        fn: Callable[..., Any] | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        subpath: ComponentSubpath | None,
+    ) -> None:
+        if subpath is not None and not isinstance(subpath, ComponentSubpath):
+            raise TypeError(
+                f"the operator takes a component_subpath() first, not {type(subpath).__name__}: "
+                "operator.update(coco.component_subpath(key), fn, …)"
+            )
+        if fn is not None and not callable(fn):
+            raise TypeError(f"operator.update() takes a function or a live component class, not {fn!r}")
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        context = current_or_none()
+        prefix: Path = ()
+        if context is not None and context.cycle is controller.site:
+            self.handlers = context.handlers
+            prefix = context.prefix
+        else:
+            self.handlers = controller.handlers
+        self.sub: Path | None = None if subpath is None else prefix + subpath.parts
+        self.ready = Readiness(controller.run.scheduler, self)
+        self.followers: list[_Call] = []
+        """Calls that this one replaced: they take its outcome (ORD-5)."""
+
+    @classmethod
+    def full(cls, controller: LiveController) -> _Call:
+        return cls(controller, None, (), {}, None)
+
+    def resolve(self, error: BaseException | None) -> None:
+        """Tell everybody who waits for this operation or for one that it replaced."""
+        self.ready.resolve(error)
+        for follower in self.followers:
+            follower.ready.resolve(error)
+
+    def __repr__(self) -> str:
+        return "update_full()" if self.sub is None else f"operation on {format_path(self.sub)}"
+
+
+class LiveController:
+    """One live component, from its mount to the end of its ``process_live()``."""
+
+    def __init__(  # noqa: PLR0913 - it is what a mount is made of
+        self,
+        run: Run,
+        path: Path,
+        key: bytes,
+        owner: int,
+        cls: type[Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        kind: MountKind,
+        handlers: HandlerChain | None,
+        rival: dict[bytes, None],
+        on_ready: Callable[[LiveController], None],
+        record: ComponentRecord | None,
+    ) -> None:
+        self.run = run
+        self.path = path
+        self.key = key
+        self.owner = owner
+        self.kind = kind
+        self.handlers = handlers
+        self.processor = display_name(cls)
+        self.ready = Readiness(run.scheduler, self)
+        self.ended = Readiness(run.scheduler, self)
+        self.on_ready = on_ready
+        self._cls = cls
+        self._args = args
+        self._kwargs = kwargs
+        self._record = record
+        self._first_rival: dict[bytes, None] | None = rival
+        self._instance: Any = None
+        self._machine = Operations()
+        self._watchers: dict[Task, int] = {}
+        """Who waits for the watermark to reach which operation."""
+        self._stranded: dict[Task, None] = {}
+        """Tasks that wait in ``mark_ready()`` for the catch-up to unwind around them."""
+        self._below: dict[bytes, int] = {}
+        """Longer sub-paths → the last update there: what an absorbed deletion must spare."""
+        self._task: Task | None = None
+        self._phase = "starting"
+        self._caught_up = False
+        self._told_to_end = False
+        self.site = Cycle(
+            run, path, key, owner, cls, (), {}, kind=kind, handlers=handlers, rival=rival, record=record
+        )
+        """What the body of ``process_live()`` sees as its component."""
+
+    # ---- life
+
+    def start(self) -> None:
+        """Run ``process_live()`` in a task of its own. It holds no place in flight."""
+        self._task = self.run.scheduler.spawn(self._live(), name=self.processor)
+
+    async def _live(self) -> None:
+        run = self.run
+        enter(ComponentContext(self.site, self.site.frame, self.handlers, live_operator=True))
+        await run.drain_live(self.key)
+        run.controllers[self.key] = self
+        error: BaseException | None = None
+        operator = LiveComponentOperator(self)
+        try:
+            if self._told_to_end or run.stopping:
+                raise StoppedError(f"live component {format_path(self.path)} was not started")
+            if self._record is None:
+                record = ComponentRecord(owner=self.owner, processor=self.processor)
+                run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
+            self._phase = "running"
+            self._instance = self._cls(*self._args, **self._kwargs)
+            await self._instance.process_live(operator)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - reported once, unless we asked for it
+            error = exc
+        finally:
+            self._phase = "ending"
+        await self._end(error)
+
+    async def _end(self, failure: BaseException | None) -> None:
+        run = self.run
+        error: BaseException | None = None
+        try:
+            await self._reached(self._machine.last_seq)
+            if failure is not None and not self._asked_for(failure):
+                error = await self.report(failure, kind="process_live")
+            elif run.stopping and not self.ready.is_resolved:
+                error = StoppedError(f"live component {format_path(self.path)} was cancelled")
+        finally:
+            self._phase = "ended"
+            del run.controllers[self.key]
+            self._become_ready(error)
+            for task in self._stranded:
+                run.scheduler.cancel(task)
+            self.ended.resolve()
+            run.note_end()
+
+    def _asked_for(self, failure: BaseException) -> bool:
+        """Whether this is the end that we brought about."""
+        if not (self._caught_up or self._told_to_end or self.run.stopping):
+            return False
+        if isinstance(failure, (self.run.scheduler.cancelled, StoppedError)):
+            return True
+        return isinstance(failure, BaseExceptionGroup) and not failure.split(self.run.scheduler.cancelled)[1]
+
+    def stop(self) -> None:
+        """The update was cancelled: start nothing queued, interrupt ``process_live()``."""
+        self._carry_out(self._machine.drop_queued())
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._told_to_end = True
+        if self._phase == "running" and self._task is not None:
+            self.run.scheduler.cancel(self._task)
+
+    async def drain(self) -> None:
+        """End ``process_live()``, let every operation invoked so far complete, and wait for that."""
+        if not self._told_to_end:
+            self._interrupt()
+        await self.ended.wait()
+
+    # ---- readiness
+
+    def _become_ready(self, error: BaseException | None) -> None:
+        if self.ready.resolve(error):
+            if self.run.probing:
+                self.run.probe.event("ready", self.path)
+            self.on_ready(self)
+
+    async def mark_ready(self) -> None:
+        """See the operator."""
+        if self._caught_up:
+            return  # Called again while the component unwinds.
+        await self._reached(self._machine.last_seq)
+        self._become_ready(None)
+        if self.run.live or self._phase != "running":
+            return
+        self._caught_up = True
+        scheduler = self.run.scheduler
+        assert self._task is not None, "nobody could call this before the start"
+        scheduler.cancel(self._task)
+        task = scheduler.current()
+        self._stranded[task] = None
+        try:
+            while True:
+                await scheduler.park(self)
+        finally:
+            self._stranded.pop(task, None)
+
+    async def _reached(self, seq: int) -> None:
+        """Wait until every operation up to ``seq`` has ended."""
+        task = self.run.scheduler.current()
+        while self._machine.watermark < seq:
+            self._watchers[task] = seq
+            try:
+                await self.run.scheduler.park(self)
+            finally:
+                self._watchers.pop(task, None)
+
+    # ---- operations
+
+    def attached(self, *, ending_too: bool = False) -> LiveController:
+        """This controller, if its ``process_live()`` still runs.
+
+        Raises:
+            RuntimeError: it has ended, or has caught up.
+        """
+        if self._phase != "running" or (self._caught_up and not ending_too):
+            raise RuntimeError(
+                f"the operator of {format_path(self.path)} is used after its process_live() ended"
+            )
+        return self
+
+    async def report(self, exc: BaseException, *, kind: MountKind = "process_live") -> BaseException | None:
+        """Tell the handlers of a failure of this component; returns what escapes them."""
+        self.run.stats.of(self.processor).num_errors += 1
+        context = current_or_none()
+        handlers = context.handlers if context is not None and context.cycle is self.site else self.handlers
+        return await report_failure(
+            exc,
+            handlers,
+            env_name=self.run.env_name,
+            path=self.path,
+            processor=self.processor,
+            kind=kind,
+            parent=self.path[: self.owner],
+        )
+
+    def invoke(self, kind: Kind, sub: Path | None, call: _Call) -> _Call:
+        """Give an operation its place in the order, and start what may start."""
+        if sub is not None and len(self.path) + len(sub) > DEPTH_MAX:
+            raise ValueError(f"a path has at most {DEPTH_MAX} keys: {format_path(self.path + sub)}")
+        self.run.scheduler.touch(self._machine, write=True)
+        op, outcomes = self._machine.invoke(kind, sub, call)
+        if self.run.probing:
+            self.run.probe.event("operation", self.path, kind=kind.value, sub=sub, seq=op.seq)
+        self._carry_out(outcomes)
+        return call
+
+    def _carry_out(self, outcomes: tuple[Outcome, ...]) -> None:
+        for outcome in outcomes:
+            match outcome:
+                case Start(op):
+                    if op.kind is Kind.FULL:
+                        self._start_full(op)
+                    elif op.kind is Kind.UPDATE:
+                        self._start_update(op)
+                    else:
+                        self.run.limiter.start(_Deletion(self, op))
+                case Replaced(op, by):
+                    replaced, successor = _call_of(op), _call_of(by)
+                    successor.followers += [replaced, *replaced.followers]
+                    replaced.followers = []
+                case Dropped(op):
+                    _call_of(op).resolve(
+                        StoppedError(f"{_call_of(op)!r} of {format_path(self.path)} was not started: cancelled")
+                    )
+        self._wake_watchers()
+
+    def finished(self, op: Operation, error: BaseException | None) -> None:
+        """An operation has ended: who waits for it first, then what may start now."""
+        _call_of(op).resolve(error)
+        self.run.scheduler.touch(self._machine, write=True)
+        self._carry_out(self._machine.done(op))
+
+    def _wake_watchers(self) -> None:
+        if self._watchers:
+            reached = self._machine.watermark
+            for task, seq in self._watchers.items():
+                if reached >= seq:
+                    self.run.scheduler.unpark(task)
+
+    def _start_full(self, op: Operation) -> None:
+        run = self.run
+        self._below.clear()
+        first, self._first_rival = self._first_rival, None
+        cycle = Cycle(
+            run,
+            self.path,
+            self.key,
+            self.owner,
+            self._instance.process,
+            (),
+            {},
+            kind=self.kind,
+            handlers=_call_of(op).handlers,
+            # Within the app's first full cycle nobody may declare what another one has; later ones stand
+            # for themselves.
+            rival={} if first is None else first,
+            on_end=lambda cycle: self.finished(op, cycle.ready.error),
+            record=load_record(run, self.key),
+        )
+        cycle.processor = self.processor
+        cycle.refuses_use_mount = True
+        run.limiter.start(cycle)
+
+    def _start_update(self, op: Operation) -> None:
+        run = self.run
+        call = _call_of(op)
+        assert call.fn is not None, "an update has a function"
+        assert call.sub is not None, "an update has a sub-path"
+        sub_key = encode_path(call.sub)
+        key = self.key + sub_key
+        if len(call.sub) > 1:
+            self._below[sub_key] = op.seq
+        record = load_record(run, key)
+        if is_live_component_class(call.fn):
+            assert isinstance(call.fn, type), "a class"
+            child: LiveController | Cycle = LiveController(
+                run,
+                self.path + call.sub,
+                key,
+                len(self.path),
+                call.fn,
+                call.args,
+                call.kwargs,
+                kind="mount",
+                handlers=call.handlers,
+                rival={},
+                on_ready=lambda live: self.finished(op, live.ready.error),
+                record=record,
+            )
+        else:
+            child = Cycle(
+                run,
+                self.path + call.sub,
+                key,
+                len(self.path),
+                call.fn,
+                call.args,
+                call.kwargs,
+                kind="mount",
+                handlers=call.handlers,
+                rival={},
+                on_end=lambda cycle: self.finished(op, cycle.ready.error),
+                record=record,
+            )
+            child.prepare_memo()
+            if child.remembered and not child.has_states and op.absorbed_delete is None:
+                if key not in run.controllers:
+                    child.carry_over()
+                    self.finished(op, None)
+                    return
+        if op.absorbed_delete is not None:
+            run.scheduler.spawn(self._delete_below(op, child), name="liveproof: delete")
+        elif isinstance(child, Cycle):
+            run.limiter.start(child)
+        else:
+            child.start()
+
+    async def _delete_below(self, op: Operation, child: Cycle | LiveController) -> None:
+        """A deletion was replaced by this update of the same sub-path: what stood below has to go, unless it
+        was updated since (see the argument in operations.py)."""
+        assert op.absorbed_delete is not None, "nothing was absorbed"
+        depth = len(self.path)
+        try:
+            for key, row in await self.run.ledger.components_gently(child.key):
+                if owner_of(row) != depth or key == child.key:
+                    continue
+                if self._below.get(key[len(self.key) :], 0) < op.absorbed_delete:
+                    await delete_reported(self.run, key, depth, child.handlers)
+        finally:
+            if isinstance(child, Cycle):
+                self.run.limiter.start(child)
+            else:
+                child.start()
+
+    def __repr__(self) -> str:
+        return f"<live component {format_path(self.path)} ({self.processor}), {self._phase}>"
+
+
+class _Deletion:
+    """A ``delete`` that runs."""
+
+    __slots__ = ("_controller", "_op")
+
+    def __init__(self, controller: LiveController, op: Operation) -> None:
+        self._controller = controller
+        self._op = op
+
+    def start(self) -> None:
+        """Begin; a place in flight is held."""
+        self._controller.run.scheduler.spawn(self._delete(), name="liveproof: delete")
+
+    def refuse(self) -> None:
+        """The run is over: it will not happen."""
+        where = format_path(self._controller.path)
+        self._controller.finished(self._op, StoppedError(f"{_call_of(self._op)!r} of {where} was not started"))
+
+    async def _delete(self) -> None:
+        controller = self._controller
+        run = controller.run
+        call = _call_of(self._op)
+        assert call.sub is not None, "a deletion has a sub-path"
+        error: BaseException | None = None
+        key = controller.key + encode_path(call.sub)
+        try:
+            if run.controllers:
+                # What is live below needs places to come to its end.
+                run.limiter.release()
+                try:
+                    await run.drain_live_below(key)
+                finally:
+                    await run.limiter.reacquire()
+            error, _ = await delete_reported(
+                run, key, len(controller.path), call.handlers, all_below=True
+            )
+        except Exception as exc:  # noqa: BLE001 - a store that can't be read, say
+            error = await controller.report(exc, kind="delete_background")
+        finally:
+            run.limiter.release()
+            controller.finished(self._op, error)
+
+
+def _call_of(op: Operation) -> _Call:
+    assert isinstance(op.payload, _Call), "an operation of ours"
+    return op.payload

@@ -1,0 +1,78 @@
+"""Ready once, never hanging (RDY-1, RDY-4): what a parent waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from liveproof.abc.scheduler import Scheduler, Task
+
+__all__ = ["Readiness"]
+
+
+class Readiness:
+    """Whether one mounted component has caught up. Goes from unresolved to resolved, once.
+
+    Resolved with an error when the failure escaped every exception handler; then each :meth:`wait`
+    raises it.
+    """
+
+    __slots__ = ("_error", "_resolved", "_scheduler", "_waiters", "what")
+
+    def __init__(self, scheduler: Scheduler, what: object = "ready") -> None:
+        self._scheduler = scheduler
+        self._resolved = False
+        self._error: BaseException | None = None
+        self._waiters: dict[Task, None] | None = None
+        self.what = what
+        """What is being waited for, for people: usually the path's text or a component."""
+
+    @classmethod
+    def resolved(cls, scheduler: Scheduler) -> Readiness:
+        """One that is ready already."""
+        ready = cls(scheduler)
+        ready._resolved = True
+        return ready
+
+    @property
+    def is_resolved(self) -> bool:
+        return self._resolved
+
+    @property
+    def error(self) -> BaseException | None:
+        """What :meth:`wait` raises, if anything."""
+        return self._error
+
+    def resolve(self, error: BaseException | None = None) -> bool:
+        """Resolve and wake everybody; only the first call has an effect, and it returns True."""
+        if self._resolved:
+            return False
+        self._scheduler.touch(self, write=True)
+        self._resolved = True
+        self._error = error
+        waiters, self._waiters = self._waiters, None
+        if waiters is not None:
+            for task in waiters:
+                self._scheduler.unpark(task)
+        return True
+
+    async def wait(self) -> None:
+        """Wait until resolved; raise the error, if there is one."""
+        scheduler = self._scheduler
+        scheduler.touch(self, write=False)
+        if not self._resolved:
+            task = scheduler.current()
+            while not self._resolved:
+                if self._waiters is None:
+                    self._waiters = {}
+                self._waiters[task] = None
+                try:
+                    await scheduler.park(self)
+                finally:
+                    if self._waiters is not None:
+                        self._waiters.pop(task, None)
+        if self._error is not None:
+            raise self._error
+
+    def __repr__(self) -> str:
+        return f"<Readiness of {self.what}: {'resolved' if self._resolved else 'waiting'}>"

@@ -1,0 +1,221 @@
+"""One update of an app: what all its components share while it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from liveproof.abc.store import Table
+from liveproof.core.context import HandlerChain
+from liveproof.core.limiter import Limiter
+from liveproof.core.logic import is_live
+from liveproof.core.paths import Path, Symbol, decode_path, encode_key, encode_path, format_path
+from liveproof.core.records import decode_record
+from liveproof.core.sinks import Settler, Sinks
+from liveproof.core.stats import Stats
+from liveproof.core.targets import TargetStateProvider, _Level, root_provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from liveproof.abc.probe import Probe
+    from liveproof.abc.scheduler import Scheduler, Task
+    from liveproof.core.component import Cycle
+    from liveproof.core.ledger import Ledger
+    from liveproof.core.live import LiveController
+    from liveproof.core.provider import ContextProvider
+    from liveproof.core.readiness import Readiness
+
+__all__ = ["Run"]
+
+
+class Run:
+    """The state of one ``app.update()``, from its start to the end of its last live component."""
+
+    def __init__(  # noqa: PLR0913 - everything is handed in
+        self,
+        *,
+        scheduler: Scheduler,
+        ledger: Ledger,
+        provider: ContextProvider,
+        probe: Probe,
+        probing: bool,
+        env_name: str,
+        app_name: str,
+        number: int,
+        live: bool,
+        full_reprocess: bool,
+        capacity: int,
+        handlers: HandlerChain | None,
+    ) -> None:
+        self.scheduler = scheduler
+        self.ledger = ledger
+        self.provider = provider
+        self.probe = probe
+        self.probing = probing
+        """Whether anybody looks: nothing is prepared for the probe otherwise."""
+        self.env_name = env_name
+        self.prefix = encode_key(app_name)
+        """What all keys of this app begin with, in every table."""
+        self.number = number
+        """Counts the app's runs for ever: no two runs of one app have the same."""
+        self.live = live
+        self.full_reprocess = full_reprocess
+        self.handlers = handlers
+        self.limiter = Limiter(scheduler, capacity)
+        self.sinks = Sinks(scheduler, provider)
+        self.settler = Settler(scheduler, provider)
+        self.settles = ledger.store.blocking
+        """Whether targets must survive a power cut before they are recorded as done."""
+        self.stats = Stats()
+        self.stopping = False
+        self.busy: dict[bytes, Readiness] = {}
+        """Target states that a submission is writing now → when it has ended."""
+        self.rewritten: dict[bytes, None] = {}
+        """Components that lost a target state to another one: their record must be read again."""
+        self.containers: dict[bytes, TargetStateProvider[Any, Any]] = {}
+        """Containers applied in this run, by target key."""
+        self.controllers: dict[bytes, LiveController] = {}
+        """Live components that run now, by component key."""
+        self.cycles: dict[Cycle, None] = {}
+        """Cycles that run now."""
+        self.ended: dict[Task, None] = {}
+        """Who waits for the last of these to end."""
+        self._context_fingerprints = dict.fromkeys(provider.fingerprints())
+
+    # ---- keys
+
+    def key_of(self, path: Path) -> bytes:
+        """The key of a component."""
+        return self.prefix + encode_path(path)
+
+    def path_of(self, key: bytes) -> Path:
+        """The path of a component's key."""
+        return decode_path(key[len(self.prefix) :])
+
+    def format_key(self, key: bytes) -> str:
+        """A component's key, for people."""
+        return format_path(self.path_of(key))
+
+    def target_key(self, key: bytes) -> bytes:
+        """A target state's key in ``Table.OWNER``."""
+        return self.prefix + key
+
+    # ---- memoization
+
+    def fingerprints_live(self, fingerprints: Iterable[bytes]) -> bool:
+        """Whether everything a memo depended on is as it was."""
+        known = self._context_fingerprints
+        return all(is_live(item) or item in known for item in fingerprints)
+
+    # ---- containers
+
+    def provider_of(self, path: Path) -> TargetStateProvider[Any, Any] | None:
+        """Who reconciles the target state ``path``, which this run may not have declared.
+
+        Returns ``None`` if the container it was in is gone.
+
+        Raises:
+            RuntimeError: the handler can't be had in this run.
+        """
+        provider = root_provider(path[0])
+        if provider is None:
+            raise RuntimeError(
+                f"no handler is registered for target states of {path[0]!r}, so {format_path(path)} can not be "
+                "removed: import the module that registers it"
+            )
+        at = 1
+        while at < len(path) - 1:
+            step = path[at]
+            handler: Any = provider._level.handler  # noqa: SLF001 - one unit with targets.py
+            if isinstance(step, Symbol) and at > 1 and hasattr(handler, "attachments"):
+                provider = provider.attachment(step.name)
+            else:
+                inner = self._container(provider, path[: at + 1])
+                if inner is None:
+                    return None
+                provider = inner
+            at += 1
+        return provider
+
+    def _container(
+        self, outer: TargetStateProvider[Any, Any], path: Path
+    ) -> TargetStateProvider[Any, Any] | None:
+        key = encode_path(path)
+        known = self.containers.get(key)
+        if known is not None:
+            return known
+        owner = self.ledger.get(Table.OWNER, self.target_key(key))
+        raw = None if owner is None else self.ledger.get(Table.COMPONENT, owner)
+        entry = None if raw is None else decode_record(raw).targets.get(key)
+        if entry is None:
+            return None
+        handler: Any = outer._level.handler  # noqa: SLF001 - one unit with targets.py
+        if not hasattr(handler, "child_handler"):
+            raise RuntimeError(
+                f"what is inside {format_path(path)} can not be removed in a run that did not mount it: give "
+                f"{type(handler).__name__} a child_handler(context_provider, key)"
+            )
+        inner: TargetStateProvider[Any, Any] = TargetStateProvider(
+            path, _Level(handler.child_handler(self.provider, path[-1]), entry.own, None)
+        )
+        self.containers[key] = inner
+        return inner
+
+    # ---- live components
+
+    async def drain_live(self, key: bytes) -> None:
+        """End the live component at this path, if one runs, and wait for that."""
+        while (controller := self.controllers.get(key)) is not None:
+            await controller.drain()
+
+    async def drain_live_below(self, key: bytes) -> None:
+        """End all live components at or below this path, the innermost first."""
+        while self.controllers:
+            below = [other for other in self.controllers if other.startswith(key)]
+            if not below:
+                return
+            await self.controllers[max(below, key=len)].drain()
+
+    async def sleep(self, duration_ns: int) -> None:
+        """Wait for a time."""
+        scheduler = self.scheduler
+        task = scheduler.current()
+        deadline = scheduler.now() + duration_ns
+        timer = scheduler.call_at(deadline, lambda: scheduler.unpark(task))
+        try:
+            while scheduler.now() < deadline:
+                await scheduler.park("a timer")
+        finally:
+            timer.cancel()
+
+    # ---- ending
+
+    def note_end(self) -> None:
+        """Something has ended; wake whoever waits for everything to end."""
+        if not self.cycles and not self.controllers:
+            for task in self.ended:
+                self.scheduler.unpark(task)
+
+    async def all_ended(self) -> None:
+        """Wait until no cycle and no live component runs."""
+        task = self.scheduler.current()
+        while self.cycles or self.controllers:
+            self.ended[task] = None
+            try:
+                await self.scheduler.park(self)
+            finally:
+                self.ended.pop(task, None)
+
+    def stop(self) -> None:
+        """Start nothing new; interrupt functions; let submissions that have begun finish (MODE-3)."""
+        if self.stopping:
+            return
+        self.stopping = True
+        for controller in list(self.controllers.values()):
+            controller.stop()
+        self.limiter.refuse_all()
+        for cycle in list(self.cycles):
+            cycle.interrupt()
+
+    def __repr__(self) -> str:
+        return f"<run {self.number}: {len(self.cycles)} cycles, {len(self.controllers)} live components>"

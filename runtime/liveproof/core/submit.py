@@ -1,0 +1,511 @@
+"""From what was declared to what is there: reconcile → record → apply → commit.
+
+What a sink may do is durable in the store before the sink is called (DUR-2): the record of a component
+then lists everything that each of its targets *may* hold. After the sink has applied its actions, the
+commit narrows that down to one. A crash in between leaves several possibilities, and the next run's
+reconciliation deals with them all (DUR-1).
+
+A target state has one owner. A component that declares a state which another one owned takes it over,
+in the same atomic write that records the intent, so that the former owner no longer deletes it (GC-4).
+Submissions that touch one target state never overlap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from liveproof.abc.store import Table
+from liveproof.core.absence import NON_EXISTENCE
+from liveproof.core.paths import decode_path, format_path
+from liveproof.core.readiness import Readiness
+from liveproof.core.records import ComponentRecord, TargetEntry, decode_record, encode_record
+from liveproof.core.sinks import Ticket
+from liveproof.core.targets import (
+    Declaration,
+    TargetStateProvider,
+    record_decoder,
+)
+from liveproof.core.values import encode
+
+if TYPE_CHECKING:
+    from liveproof.abc.store import Write
+    from liveproof.core.paths import Path
+    from liveproof.core.run import Run
+    from liveproof.core.targets import TargetActionSink, TargetReconcileOutput
+
+__all__ = ["Part", "submit"]
+
+
+class Part:
+    """One component's share of a submission, and how it went."""
+
+    __slots__ = (
+        "applied",
+        "before",
+        "changed",
+        "declared",
+        "disowned",
+        "entries",
+        "error",
+        "intended",
+        "key",
+        "path",
+        "retained",
+        "rival",
+    )
+
+    def __init__(
+        self,
+        key: bytes,
+        path: Path,
+        record: ComponentRecord,
+        declared: dict[bytes, Declaration],
+        retained: dict[bytes, None],
+        rival: dict[bytes, None] | None,
+    ) -> None:
+        self.key = key
+        self.path = path
+        self.before = record
+        """What the store knew when the submission began."""
+        self.declared = declared
+        self.retained = retained
+        """Target states that stay as they are, without being looked at."""
+        self.rival = rival
+        """Components that have completed in the same cycle: what they own can not be taken over."""
+        self.entries: dict[bytes, TargetEntry] = dict(record.targets)
+        """Result: what is known of the component's targets now."""
+        self.disowned: list[bytes] = []
+        """Result: target states that are gone and owned by nobody."""
+        self.applied: list[tuple[TargetActionSink[Any, Any], list[Any]]] = []
+        """Result: what has yet to be settled."""
+        self.changed = False
+        """Result: whether ``entries`` differ from what the store has under ``key``."""
+        self.intended = False
+        """Result: whether the store knows that this component owns ``entries``."""
+        self.error: BaseException | None = None
+
+
+class Change:
+    """What one target state goes through."""
+
+    __slots__ = ("after", "declaration", "key", "output", "part")
+
+    def __init__(
+        self,
+        part: Part,
+        key: bytes,
+        declaration: Declaration | None,
+        output: TargetReconcileOutput[Any, Any, Any],
+        after: TargetEntry | None,
+    ) -> None:
+        self.part = part
+        self.key = key
+        self.declaration = declaration
+        self.output = output
+        self.after = after
+        """What is known once it has been applied; ``None`` if the state is gone."""
+
+
+async def submit(run: Run, parts: list[Part]) -> None:
+    """Bring the targets of these components to what they declared. Each part says how it went.
+
+    The caller writes the commit: ``entries`` and ``disowned`` of a part, after which nothing is known
+    to be possible but what is there.
+    """
+    busy = run.busy
+    while busy:
+        blocker = next(
+            (busy[key] for part in parts for key in _touched(part) if key in busy),
+            None,
+        )
+        if blocker is None:
+            break
+        await blocker.wait()
+    for part in parts:
+        if part.key in run.rewritten:
+            raw = run.ledger.get(Table.COMPONENT, part.key)
+            if raw is not None:
+                part.before = decode_record(raw)
+                part.entries = dict(part.before.targets)
+    submission = _Submission(run, parts)
+    changes = submission.plan()
+    if changes or submission.pending:
+        await submission.carry_out(changes)
+    elif submission.taken:
+        # Nothing to apply, but a state has moved here: its two rows must change together.
+        run.ledger.put(submission.intent(parts))
+
+
+def _touched(part: Part) -> dict[bytes, None]:
+    keys: dict[bytes, None] = dict.fromkeys(part.entries)
+    keys.update(dict.fromkeys(part.declared))
+    return keys
+
+
+class _Submission:
+    __slots__ = ("_left", "_parked", "_task", "parts", "pending", "run", "taken")
+
+    def __init__(self, run: Run, parts: list[Part]) -> None:
+        self.run = run
+        self.parts = parts
+        self.pending: list[tuple[Part, Declaration]] = []
+        """Declarations inside a container that this submission has yet to apply."""
+        self.taken: dict[bytes, ComponentRecord] = {}
+        """Records of former owners, rewritten."""
+        self._left = 0
+        self._parked = False
+        self._task: Any = None
+
+    # ---- planning
+
+    def plan(self) -> list[Change]:
+        """The changes that can be told now; the rest is in ``pending``."""
+        changes: list[Change] = []
+        for part in self.parts:
+            try:
+                found = [
+                    change
+                    for declaration in part.declared.values()
+                    if (change := self._declared(part, declaration)) is not None
+                ]
+                gone = [
+                    key for key in part.entries if key not in part.declared and key not in part.retained
+                ]
+                if gone:
+                    found += self._removed(part, gone)
+            except Exception as exc:  # noqa: BLE001 - it is this component's failure alone
+                part.error = exc
+                part.entries = dict(part.before.targets)
+                part.changed = False
+                part.disowned.clear()
+                self.pending = [item for item in self.pending if item[0] is not part]
+            else:
+                changes += found
+        return changes
+
+    def _declared(self, part: Part, declaration: Declaration) -> Change | None:
+        level = declaration.provider._level  # noqa: SLF001 - one unit with targets.py
+        if level.handler is None:
+            if level.owner != part.key:
+                raise RuntimeError(
+                    f"the container {format_path(declaration.provider.path)} is not applied yet: mount it with "
+                    "mount_target() before other components declare states inside it"
+                )
+            self.pending.append((part, declaration))
+            return None
+        key = declaration.key
+        entry = part.entries.get(key)
+        if entry is None:
+            entry = self._take_over(part, key, declaration)
+        output = self._reconcile(declaration.provider, declaration.stable_key, declaration.value, entry)
+        generation = level.generation
+        own = (0, 0) if entry is None else entry.own
+        if declaration.child is not None:
+            own = self._generation(own, entry, output)
+        if output is None:
+            if declaration.child is not None:
+                self._resolve(declaration, own, None, None)
+            if entry is None or entry.container != generation or entry.own != own:
+                possible, missing = _valid(entry, generation)
+                part.entries[key] = TargetEntry(possible, missing, generation, own)
+                part.changed = True
+            return None
+        possible, missing = _valid(entry, generation)
+        if output.tracking_record is NON_EXISTENCE:
+            after = TargetEntry([], True, generation, own)  # noqa: FBT003 - a record's field
+            part.entries[key] = TargetEntry(possible, True, generation, own)  # noqa: FBT003 - as above
+        else:
+            raw = encode(output.tracking_record)
+            after = TargetEntry([raw], False, generation, own)  # noqa: FBT003 - as above
+            part.entries[key] = TargetEntry(
+                possible if raw in possible else [*possible, raw], missing, generation, own
+            )
+        part.changed = True
+        return Change(part, key, declaration, output, after)
+
+    def _take_over(self, part: Part, key: bytes, declaration: Declaration) -> TargetEntry | None:
+        ledger = self.run.ledger
+        owner = ledger.get(Table.OWNER, self.run.target_key(key))
+        if owner is None or owner == part.key:
+            return None
+        if part.rival is not None and owner in part.rival:
+            raise ValueError(
+                f"target state {format_path((*declaration.provider.path, declaration.stable_key))} is declared "
+                f"twice in one cycle: by {self.run.format_key(owner)} and by {format_path(part.path)}"
+            )
+        former = self.taken.get(owner)
+        if former is None:
+            raw = ledger.get(Table.COMPONENT, owner)
+            if raw is None:
+                return None
+            former = decode_record(raw)
+        entry = former.targets.pop(key, None)
+        # It must run again to say whether it still wants the state; a memo would hide that.
+        former.memo = None
+        self.taken[owner] = former
+        return entry
+
+    def _reconcile(
+        self, provider: TargetStateProvider[Any, Any], stable_key: Any, desired: Any, entry: TargetEntry | None
+    ) -> TargetReconcileOutput[Any, Any, Any] | None:
+        level = provider._level  # noqa: SLF001 - one unit with targets.py
+        decode = level.decode
+        if decode is None:
+            decode = level.decode = record_decoder(level.handler)
+        raws, missing = _valid(entry, level.generation)
+        output: TargetReconcileOutput[Any, Any, Any] | None = level.handler.reconcile(
+            stable_key, desired, [decode(raw) for raw in raws], missing or self.run.full_reprocess
+        )
+        return output
+
+    def _generation(
+        self,
+        own: tuple[int, int],
+        entry: TargetEntry | None,
+        output: TargetReconcileOutput[Any, Any, Any] | None,
+    ) -> tuple[int, int]:
+        number = self.run.number
+        if entry is None:
+            return (number, 0)  # Whatever a former container of this name held is gone.
+        invalidation = None if output is None else output.child_invalidation
+        if invalidation == "destructive":
+            return (max(own[0] + 1, number), own[1])
+        if invalidation == "lossy":
+            return (own[0], own[1] + 1)
+        if invalidation is not None:
+            raise ValueError(f'child_invalidation is "destructive", "lossy" or None, not {invalidation!r}')
+        return own
+
+    def _removed(self, part: Part, gone: list[bytes]) -> list[Change]:
+        changes: list[Change] = []
+        paths = {key: decode_path(key) for key in gone}
+        # What is inside a container goes before the container.
+        for key in sorted(gone, key=lambda key: -len(paths[key])):
+            path = paths[key]
+            entry = part.entries[key]
+            provider = self.run.provider_of(path)
+            if provider is None:
+                # Its container is gone, and it went with it.
+                self._drop(part, key)
+                continue
+            level = provider._level  # noqa: SLF001 - one unit with targets.py
+            if entry.container[0] != level.generation[0]:
+                self._drop(part, key)
+                continue
+            output = self._reconcile(provider, path[-1], NON_EXISTENCE, entry)
+            if output is None:
+                self._drop(part, key)
+                continue
+            part.entries[key] = TargetEntry(entry.possible, True, entry.container, entry.own)  # noqa: FBT003
+            part.changed = True
+            changes.append(Change(part, key, None, output, None))
+        return changes
+
+    @staticmethod
+    def _drop(part: Part, key: bytes) -> None:
+        del part.entries[key]
+        part.disowned.append(key)
+        part.changed = True
+
+    # ---- carrying out
+
+    async def carry_out(self, changes: list[Change]) -> None:
+        """Record, apply and, below containers, plan again until nothing is pending."""
+        finished = Readiness(self.run.scheduler, "a target state that another component is writing")
+        touched = [key for part in self.parts for key in _touched(part)]
+        busy = self.run.busy
+        for key in touched:
+            busy[key] = finished
+        try:
+            while changes or self.pending:
+                if changes:
+                    for together in _by_depth(changes):
+                        await self._record_and_apply(together)
+                elif not self._progress_possible():
+                    self._give_up_pending()
+                    break
+                changes = self._plan_pending()
+        finally:
+            for key in touched:
+                if busy.get(key) is finished:
+                    del busy[key]
+            finished.resolve()
+
+    def _progress_possible(self) -> bool:
+        return any(item[1].provider._level.handler is not None for item in self.pending)  # noqa: SLF001
+
+    def _give_up_pending(self) -> None:
+        for part, declaration in self.pending:
+            if part.error is None:
+                part.error = RuntimeError(
+                    f"the container {format_path(declaration.provider.path)} was not applied, so the states "
+                    "inside it were not written"
+                )
+        self.pending.clear()
+
+    def _plan_pending(self) -> list[Change]:
+        pending, self.pending = self.pending, []
+        changes: list[Change] = []
+        for part, declaration in pending:
+            if part.error is not None:
+                continue
+            try:
+                change = self._declared(part, declaration)
+            except Exception as exc:  # noqa: BLE001 - it is this component's failure alone
+                part.error = exc
+                continue
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    async def _record_and_apply(self, changes: list[Change]) -> None:
+        run = self.run
+        touched_parts = list({change.part.key: change.part for change in changes}.values())
+        writes = self.intent(touched_parts)
+        tickets = self._tickets(changes)
+        self._task = run.scheduler.current()
+        self._left = 1
+        error: list[BaseException] = []
+
+        def recorded(failure: BaseException | None) -> None:
+            if failure is not None:
+                error.append(failure)
+            else:
+                self._left += len(tickets)
+                for ticket, _ in tickets:
+                    run.sinks.queue(ticket.sink).add(ticket)
+            self._one_done(None)
+
+        if run.probing:
+            run.probe.event("submit.record", self.parts[0].path, writes=len(writes))
+        run.ledger.record(writes, recorded)
+        while self._left:
+            await run.scheduler.park(self)
+        if error:
+            for part in touched_parts:
+                part.error = error[0]
+            return
+        for ticket, of in tickets:
+            self._applied(ticket, of)
+
+    def intent(self, parts: list[Part]) -> list[Write]:
+        """What has to be durable before a sink is called: all that the targets may hold from now on."""
+        writes: list[Write] = []
+        for owner, former in self.taken.items():
+            writes.append((Table.COMPONENT, owner, encode_record(former)))
+            self.run.rewritten[owner] = None
+        self.taken.clear()
+        for part in parts:
+            before = part.before
+            part.intended = True
+            intent = ComponentRecord(
+                owner=before.owner,
+                processor=before.processor,
+                targets=part.entries,
+                calls=before.calls,
+                state_keys=before.state_keys,
+            )
+            writes.append((Table.COMPONENT, part.key, encode_record(intent)))
+            writes += [
+                (Table.OWNER, self.run.target_key(key), part.key)
+                for key in part.entries
+                if key not in before.targets
+            ]
+        return writes
+
+    def _tickets(self, changes: list[Change]) -> list[tuple[Ticket, list[Change]]]:
+        if len(changes) == 1:
+            change = changes[0]
+            return [(Ticket(change.output.sink, [change.output.action], self._one_done), changes)]
+        groups: dict[tuple[bytes, Any], tuple[Ticket, list[Change]]] = {}
+        for change in changes:
+            sink = change.output.sink
+            group = groups.get((change.part.key, sink.fn))
+            if group is None:
+                group = groups[change.part.key, sink.fn] = (Ticket(sink, [], self._one_done), [])
+            group[0].actions.append(change.output.action)
+            group[1].append(change)
+        return list(groups.values())
+
+    def _one_done(self, _ticket: Ticket | None) -> None:
+        self._left -= 1
+        assert self._left >= 0, "a ticket was done twice"
+        if self._left == 0:
+            self.run.scheduler.unpark(self._task)
+
+    def _applied(self, ticket: Ticket, changes: list[Change]) -> None:
+        if ticket.error is not None:
+            for change in changes:
+                if change.part.error is None:
+                    change.part.error = ticket.error
+            return
+        if ticket.sink.settle is not None and self.run.settles:
+            changes[0].part.applied.append((ticket.sink, ticket.actions))
+        for at, change in enumerate(changes):
+            part = change.part
+            if change.after is None:
+                self._drop(part, change.key)
+                continue
+            part.entries[change.key] = change.after
+            declaration = change.declaration
+            if declaration is not None and declaration.child is not None:
+                definition = None if ticket.children is None else ticket.children[at]
+                try:
+                    self._resolve(declaration, change.after.own, definition, change.output)
+                except Exception as exc:  # noqa: BLE001 - it is this component's failure alone
+                    part.error = part.error or exc
+
+    def _resolve(
+        self,
+        declaration: Declaration,
+        own: tuple[int, int],
+        definition: Any,
+        output: TargetReconcileOutput[Any, Any, Any] | None,
+    ) -> None:
+        handler: Any = None
+        context = self.run.provider
+        parent = declaration.provider._level.handler  # noqa: SLF001 - one unit with targets.py
+        if definition is not None:
+            handler = definition.handler
+        elif output is not None and output.sink.child_handler is not None:
+            handler = output.sink.child_handler(context, output.action)
+        elif hasattr(parent, "child_handler"):
+            handler = parent.child_handler(context, declaration.stable_key)
+        if handler is None:
+            raise RuntimeError(
+                f"no handler for what is inside {format_path((*declaration.provider.path, declaration.stable_key))}: "
+                "let its sink return a ChildTargetDef, give the sink a child_handler, or give "
+                f"{type(parent).__name__} a child_handler(context_provider, key)"
+            )
+        assert declaration.child is not None, "not a container"
+        level = declaration.child._level  # noqa: SLF001 - one unit with targets.py
+        level.handler = handler
+        level.generation = own
+        level.owner = None
+        self.run.containers[declaration.key] = declaration.child
+
+    def __repr__(self) -> str:
+        return f"<targets of {format_path(self.parts[0].path)} being written>"
+
+
+def _by_depth(changes: list[Change]) -> list[list[Change]]:
+    """What is declared first; then what goes, what is inside a container before the container."""
+    if all(change.declaration is not None for change in changes) or len(changes) == 1:
+        return [changes]
+    groups: dict[int, list[Change]] = {}
+    for change in changes:
+        depth = 0 if change.declaration is not None else len(decode_path(change.key))
+        groups.setdefault(depth, []).append(change)
+    declared = groups.pop(0, [])
+    removed = [groups[depth] for depth in sorted(groups, reverse=True)]
+    if removed:
+        removed[0] = declared + removed[0]
+        return removed
+    return [declared]
+
+
+def _valid(entry: TargetEntry | None, generation: tuple[int, int]) -> tuple[list[bytes], bool]:
+    """What the target may hold, given what has happened to its container since."""
+    if entry is None or entry.container[0] != generation[0]:
+        return [], True
+    return entry.possible, entry.maybe_missing or entry.container[1] != generation[1]
