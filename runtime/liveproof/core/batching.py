@@ -113,25 +113,28 @@ class Batcher:
         batch = self._items[: self._size_max]
         assert leader in batch, "a leader's item is among the oldest"
         frame = CallFrame()
+        failure: Exception | None = None
+        results: list[Any] = [None] * len(batch)
         try:
-            results = list(await make([item.value for item in batch], frame))
-            if len(results) != len(batch):
+            returned = list(await make([item.value for item in batch], frame))
+            if len(returned) != len(batch):
                 raise ValueError(
-                    f"a batched function got {len(batch)} items and returned {len(results)}: it must return "
-                    "one result for each, in the same order"
+                    f"a batched function got {len(batch)} items and returned {len(returned)}: it must "
+                    "return one result for each, in the same order"
                 )
-        except Exception as error:
-            self._give(batch, frame, lambda item, _: item.news.set_exception(error))
-        else:
-            self._give(batch, frame, lambda item, at: item.news.set_result((results[at],)))
-
-    def _give(self, batch: list[_Item], frame: CallFrame, tell: Callable[[_Item, int], None]) -> None:
+            results = returned
+        except Exception as error:  # noqa: BLE001 - raised in every caller
+            failure = error
         self._scheduler.touch(self, write=True)
-        for at, item in enumerate(batch):
+        for item, result in zip(batch, results, strict=True):
             item.frame.uses.update(frame.uses)
-            if item in self._items:  # Else its caller was cancelled meanwhile.
-                self._items.remove(item)
-                tell(item, at)
+            if item not in self._items:  # Its caller was cancelled meanwhile.
+                continue
+            self._items.remove(item)
+            if failure is None:
+                item.news.set_result((result,))
+            else:
+                item.news.set_exception(failure)
 
     def _step_down(self, leader: _Item) -> None:
         """Let the next one lead, if any."""

@@ -27,7 +27,9 @@ class _Adapting(Protocol):
     """Makes a sync function async."""
 
     @overload
-    def __call__(self, wrapped: Callable[P, Coroutine[Any, Any, T]], /) -> Function[P, Coroutine[Any, Any, T]]: ...
+    def __call__(
+        self, wrapped: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> Function[P, Coroutine[Any, Any, T]]: ...
     @overload
     def __call__(self, wrapped: Callable[P, T], /) -> Function[P, Coroutine[Any, Any, T]]: ...
 
@@ -55,7 +57,9 @@ def _check_options(options: Mapping[str, Any]) -> None:
     if options["tracking"] not in ("full", "self", None):
         raise ValueError(f"logic_tracking is 'full', 'self' or None, not {options['tracking']!r}")
     if options["deps"] is not None and options["tracking"] is None:
-        raise ValueError("deps are part of the logic, which logic_tracking=None does not track: give one of them up")
+        raise ValueError(
+            "deps are part of the logic, which logic_tracking=None does not track: give one of them up"
+        )
     version = options["version"]
     if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
         raise TypeError(f"version is an int that you raise, not {version!r}")
@@ -76,7 +80,8 @@ def _decorate(wrapped: Any, options: dict[str, Any]) -> Function[Any, Any]:
             if options[option]:
                 name = getattr(wrapped, "__qualname__", wrapped)
                 raise ValueError(
-                    f"{option} makes calls async, and {name} is a sync function: use @fn.as_async({option}=...)"
+                    f"{option} makes calls async, and {name} is a sync function: "
+                    f"use @fn.as_async({option}=...)"
                 )
     return Function(wrapped, **options)
 
@@ -160,7 +165,9 @@ class _Fn:
         )
 
     @overload
-    def as_async(self, wrapped: Callable[P, Coroutine[Any, Any, T]], /) -> Function[P, Coroutine[Any, Any, T]]: ...
+    def as_async(
+        self, wrapped: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> Function[P, Coroutine[Any, Any, T]]: ...
     @overload
     def as_async(self, wrapped: Callable[P, T], /) -> Function[P, Coroutine[Any, Any, T]]: ...
     @overload

@@ -9,7 +9,19 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from liveproof.core.batching import Batcher
 from liveproof.core.code import module_name
@@ -37,7 +49,6 @@ P = ParamSpec("P")
 P2 = ParamSpec("P2")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-S = TypeVar("S")
 T = TypeVar("T")
 
 Tracking: TypeAlias = Literal["full", "self"] | None
@@ -158,9 +169,13 @@ class Function(Generic[P, R_co]):
         return self.raw(*args, **kwargs)
 
     @overload
-    def as_async(self: Function[P2, Coroutine[Any, Any, T]], *args: P2.args, **kwargs: P2.kwargs) -> Coroutine[Any, Any, T]: ...
+    def as_async(
+        self: Function[P2, Coroutine[Any, Any, T]], *args: P2.args, **kwargs: P2.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
-    def as_async(self: Function[P2, T], *args: P2.args, **kwargs: P2.kwargs) -> Coroutine[Any, Any, T]: ...
+    def as_async(
+        self: Function[P2, T], *args: P2.args, **kwargs: P2.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
     async def as_async(self: Function[Any, Any], *args: Any, **kwargs: Any) -> Any:
         """Call it from async code. Inside a component a sync function runs off the loop."""
         context = current_or_none()
@@ -173,7 +188,9 @@ class Function(Generic[P, R_co]):
             context.frame.uses[self.logic] = None
         return await self._run_adapted(*args, **kwargs)
 
-    def _memo_call(self, context: ComponentContext, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MemoCall:
+    def _memo_call(
+        self, context: ComponentContext, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> MemoCall:
         states: list[StateFn] = []
         return MemoCall(
             context,
@@ -207,7 +224,9 @@ class Function(Generic[P, R_co]):
         call.remember(inside, uses, states, result)
         return result
 
-    async def _call_async(self, context: ComponentContext, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _call_async(
+        self, context: ComponentContext, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         run = self.raw if self.is_async else self._run_adapted
         if not self.memo:
             frame = own_frame(context.frame)
@@ -271,7 +290,7 @@ class Function(Generic[P, R_co]):
         self, context: ComponentContext | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         if self._runner is not None:
-            return await self._runner.run(functools.partial(_call_plain, self), args, kwargs)
+            return await self._runner.run(self.__wrapped__, *args, **kwargs)
         if self._body_is_async:
             return await self.__wrapped__(*args, **kwargs)
         if context is None:  # Nobody here has threads.

@@ -17,6 +17,7 @@ differs between versions of Python: then a memo runs again once more than needed
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import itertools
 import linecache
@@ -44,7 +45,7 @@ class Tracked(Protocol):
 _live: dict[bytes, dict[int, None]] = {}
 """Of each fingerprint, the objects (by number) that have it."""
 _numbers = itertools.count()
-_pending: list[weakref.ref[Any]] = []
+_pending: dict[int, weakref.ref[Any]] = {}
 """Objects whose fingerprint nobody needed yet. Reading sources is put off until a memo is asked for."""
 
 
@@ -62,13 +63,17 @@ def _drop(logic: bytes, number: int) -> None:
 
 def note_pending(owner: Tracked) -> None:
     """``owner`` will call :func:`note_live` when its logic is asked for."""
-    _pending.append(weakref.ref(owner))
+    number = next(_numbers)
+    _pending[number] = weakref.ref(owner, lambda _: _pending.pop(number, None))
 
 
 def is_live(logic: bytes) -> bool:
     """Whether some function with this logic exists now. O(1), once all that exist are known."""
     while _pending:
-        owner = _pending.pop()()
+        try:
+            owner = _pending.popitem()[1]()
+        except KeyError:  # Another thread took the last one.
+            break
         if owner is not None:
             owner.logic  # noqa: B018 - finds it out and notes it
     return bool(_live.get(logic))
@@ -117,7 +122,8 @@ def _definitions(source: str, filename: str) -> dict[tuple[int, str], tuple[ast.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # They were shown when the file was imported.
         tree = ast.parse(source)
-        codes = {(c.co_firstlineno, c.co_name): c for c in _codes(compile(source, filename, "exec", dont_inherit=True))}
+        module = compile(source, filename, "exec", dont_inherit=True)
+    codes = {(code.co_firstlineno, code.co_name): code for code in _codes(module)}
     found: dict[tuple[int, str], tuple[ast.AST, types.CodeType]] = {}
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -127,8 +133,23 @@ def _definitions(source: str, filename: str) -> dict[tuple[int, str], tuple[ast.
     return found
 
 
-def _body(fn: types.FunctionType) -> object:
-    """What the function's own text, or failing that its bytecode, says."""
+# Every execution of a ``def`` makes a function of the same code object. Keys are compared by content, so
+# the entry says by identity whose it is.
+_bodies: weakref.WeakKeyDictionary[types.CodeType, tuple[weakref.ref[types.CodeType], bytes]]
+_bodies = weakref.WeakKeyDictionary()
+
+
+def _body(fn: types.FunctionType) -> bytes:
+    """Fingerprint of what the function's own text, or failing that its bytecode, says."""
+    known = _bodies.get(fn.__code__)
+    if known is not None and known[0]() is fn.__code__:
+        return known[1]
+    body = _read_body(fn)
+    _bodies[fn.__code__] = (weakref.ref(fn.__code__), body)
+    return body
+
+
+def _read_body(fn: types.FunctionType) -> bytes:
     code = fn.__code__
     try:
         linecache.checkcache(code.co_filename)
@@ -139,7 +160,7 @@ def _body(fn: types.FunctionType) -> object:
             return fingerprint(_tree_parts(node, top=True))
     except (KeyError, OSError, SyntaxError, ValueError, TypeError, RecursionError):
         pass
-    return code
+    return fingerprint(code)
 
 
 # --- functions, classes and other callables ---
@@ -156,10 +177,8 @@ def _is_data(value: object) -> bool:
 
 def _rebound(code: types.CodeType) -> dict[str, None]:
     """Captured variables that the function, or one inside it, assigns to: state, not logic."""
-    # Cheap and conservative: any function that captures a name and stores one with this opcode.
-    import dis  # Only needed for closures over data.
-
-    names = {i.argval: None for i in dis.get_instructions(code) if i.opname in ("STORE_DEREF", "DELETE_DEREF")}
+    stores = ("STORE_DEREF", "DELETE_DEREF")
+    names = {i.argval: None for i in dis.get_instructions(code) if i.opname in stores}
     for inner in _codes(code):
         names.update(_rebound(inner))
     return names
@@ -188,7 +207,7 @@ def _function_parts(fn: types.FunctionType, active: list[object]) -> object:
     active.append(fn)
     defaults: list[object] = [value for value in fn.__defaults__ or () if _is_data(value)]
     defaults.extend(item for item in sorted((fn.__kwdefaults__ or {}).items()) if _is_data(item[1]))
-    parts = [_body(fn), defaults, list(_captured(fn, active))]
+    parts: list[object] = [_body(fn), defaults, list(_captured(fn, active))]
     wrapped = getattr(fn, "__wrapped__", None)
     if isinstance(wrapped, types.FunctionType):
         parts.append(_function_parts(wrapped, active))

@@ -148,7 +148,16 @@ def check_states_sync(states: Sequence[StateFn], stored: Sequence[bytes]) -> tup
 class MemoCall:
     """One call of a memoized function in a component, from looking up to storing."""
 
-    __slots__ = ("_context", "_entry", "_key", "_logic", "_own_only", "_result_type", "_site", "_targets", "states")
+    __slots__ = (
+        "_context",
+        "_entry",
+        "_key",
+        "_logic",
+        "_own_only",
+        "_result_type",
+        "_site",
+        "states",
+    )
 
     def __init__(
         self,
@@ -167,7 +176,6 @@ class MemoCall:
         self._own_only = own_only
         self._result_type = result_type
         self.states = states
-        self._targets: list[bytes] = []
         entry = None if self._site.full_reprocess else self._site.memo_get(key)
         if entry is not None and not (
             len(entry.states) == len(states) and self._site.fingerprints_live(entry.uses)
@@ -210,7 +218,9 @@ class MemoCall:
             outer.targets.extend(inside.frame.targets)
         return close_frame(inside.frame, outer, self._logic, own_only=self._own_only)
 
-    def remember(self, inside: ComponentContext, uses: list[bytes], states: list[bytes], result: object) -> None:
+    def remember(
+        self, inside: ComponentContext, uses: list[bytes], states: list[bytes], result: object
+    ) -> None:
         """Store the outcome of a call that returned."""
         targets = list(dict.fromkeys(inside.frame.targets))
         self._site.memo_put(self._key, MemoEntry(uses, states, targets, encode(result)))
