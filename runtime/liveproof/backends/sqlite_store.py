@@ -1,15 +1,16 @@
 """The store on disk: one SQLite file in WAL mode, one writer, readers that never wait for it.
 
-Decisions, measured on 2 shared cores, ext4 on a virtual disk, SQLite 3.40 (medians, in microseconds; the
-command is in the message of the commit that made this file what it is):
+Decisions, measured on 2 shared cores, ext4 on a virtual disk, SQLite 3.40 (microseconds, medians; the
+programs are in the messages of this file's commits):
 
 * **One table, keyed (table, key), WITHOUT ROWID.** Five tables gave the same writes (23 against 24 for two
   rows) and slower reads (7.5 against 6.9 for one, 0.8 against 0.6 for each row of a scan).
 * **Pages of 4 096 bytes.** Two rows, not flushed: 20 with 1 024, 24 with 4 096, 29 with 8 192; flushed:
   296, 212 to 229, 202.
-* **The log is preallocated.** Flushing a file that does not grow need not record its new size: two rows,
-  flushed, took 212 to 229 in a log of 4 MiB of zeros, 281 to 364 in one that grew; not flushed, 22 against
-  35.
+* **The log is preallocated** if it will be flushed. A flush of a file that does not grow need not record its
+  new size: two rows took 212 to 308 in a log of 4 MiB of zeros, 281 to 481 in one that grew. It costs 10 ms at
+  opening, and up to 10 for a batch that is not flushed, so ``"process"`` goes without. After the first
+  checkpoint both are alike: the log is written over.
 * **Exactly one flush for a durable batch, none for others.** ``PRAGMA synchronous`` is FULL for the one and
   NORMAL for the other; to switch twice costs 15 together. Two more flushes hide in SQLite: of the log's
   directory entry, and of its header whenever it begins anew. :meth:`SqliteStore._prime` has them done
@@ -48,6 +49,7 @@ _SCHEMA_VERSION = 1
 _UPGRADES: dict[int, Callable[[sqlite3.Connection], object]] = {}
 """Version → the step to the next one. All steps and the new number are one transaction."""
 
+_HEADER_BYTES = 100
 _PAGE_BYTES = 4096
 _LOG_PAGES_QUIET = LOG_PREALLOCATED_BYTES * 3 // 4 // _PAGE_BYTES
 """From here on ``maintain`` has something to do."""
@@ -180,8 +182,8 @@ class SqliteStore:
                 elif durable and self._unflushed:
                     self._prime()  # COMMIT had nothing to flush, and earlier batches still wait.
             except BaseException as error:
-                if writer.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back, or be closed
+                    if writer.in_transaction:
                         writer.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
                     raise self._translated(error, "write") from error
@@ -227,8 +229,12 @@ class SqliteStore:
         that not even an empty log is created beside it.
         """
         log_bytes = file_size(self._path + "-wal")
-        if file_size(self._path) == 0 and log_bytes == 0:
-            return 0
+        file_bytes = file_size(self._path)
+        if log_bytes == 0:
+            if file_bytes == 0:
+                return 0
+            if file_bytes < _HEADER_BYTES:  # SQLite takes a file of one byte for an empty one
+                raise self._damaged(f"{file_bytes} bytes are no database")
         mode = "mode=ro" if log_bytes else "mode=ro&immutable=1"
         uri = f"{Path(self._path).as_uri()}?{mode}"
         with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
@@ -239,21 +245,30 @@ class SqliteStore:
                 return 0  # creation was cut short before its one transaction
             if application != _APPLICATION_ID:
                 raise StoreCorruptError(
-                    f"{self._path} is an SQLite database, but not a liveproof store (its application id is "
-                    f"{application:#x}); it was not changed: choose another path",
+                    f"{self._path} is an SQLite database, but not a liveproof store: its application id is "
+                    f"{application:#x}; it was not changed: choose another path",
                     self._path,
                 )
-            if not all(step in _UPGRADES for step in range(version, _SCHEMA_VERSION)) or (
-                version > _SCHEMA_VERSION
-            ):
+            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+            if log_bytes == 0 and file_bytes % page_bytes:  # SQLite would read zeros for the rest
+                raise self._damaged("its last page is cut short")
+            known = all(step in _UPGRADES for step in range(version, _SCHEMA_VERSION))
+            if version > _SCHEMA_VERSION or not known:
                 raise StoreVersionError(
                     f"store {self._path} has format {version}, this liveproof reads {_SCHEMA_VERSION}; it "
-                    "was not changed: use the liveproof that wrote it, or another path to build the state anew",
+                    "was not changed: use the liveproof that wrote it, or another path to build it anew",
                     self._path,
                 )
             if version == _SCHEMA_VERSION:
                 connection.execute("SELECT t, k, v FROM entry LIMIT 1").fetchone()
             return int(version)
+
+    def _damaged(self, cause: str) -> StoreCorruptError:
+        return StoreCorruptError(
+            f"cannot open store {self._path}: {cause}; it was not changed: restore it from a backup, or move "
+            "it away to build the state anew",
+            self._path,
+        )
 
     def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         uri = f"{Path(self._path).as_uri()}?mode={'rw' if read_only else 'rwc'}"
@@ -266,6 +281,7 @@ class SqliteStore:
 
     def _prepare(self, version: int) -> None:
         writer = self._writer
+        self._flush_commits(True)  # first of all: SQLite's default would flush, for either durability
         writer.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         (mode,) = writer.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
@@ -275,7 +291,6 @@ class SqliteStore:
                 self._path,
             )
         writer.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}").fetchone()
-        self._flush_commits(True)
         if version < _SCHEMA_VERSION:
             writer.execute("BEGIN IMMEDIATE")
             if version == 0:
@@ -287,8 +302,8 @@ class SqliteStore:
             writer.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             writer.execute("COMMIT")
         (busy, _, _) = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy:
-            preallocate(self._path + "-wal", flush=self._power)
+        if self._power and not busy:
+            preallocate(self._path + "-wal")
         self._prime()  # Also shows, in either durability, whether the file may be written.
 
     # --- the log ---

@@ -26,7 +26,7 @@ _CORRUPT = (
 _BUSY = (StoreBusyError, "another program is using the file: close it there")
 _FULL = (StoreFullError, "what was written before is intact: free some space and try again")
 _NOT_WRITABLE = (StoreUnavailableError, "make the file and its directory writable, or choose another path")
-_NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 _MEANING: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_CORRUPT: _CORRUPT,

@@ -35,7 +35,7 @@ def make_directories(directory: str, *, flush: bool) -> None:
                 os.close(fd)
 
 
-def preallocate(log: str, *, flush: bool) -> None:
+def preallocate(log: str) -> None:
     """Fill the empty log with zeros, which SQLite reads as an empty log.
 
     Not by ``posix_fallocate``: that leaves extents marked as unwritten, and the flushes after it would have
@@ -46,8 +46,7 @@ def preallocate(log: str, *, flush: bool) -> None:
             return
         try:
             file.write(bytes(LOG_PREALLOCATED_BYTES))
-            if flush:
-                os.fsync(file.fileno())
+            os.fsync(file.fileno())
         except OSError:
             file.truncate(0)
             raise

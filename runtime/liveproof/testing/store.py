@@ -30,6 +30,7 @@ class MemoryStore:
     def __init__(self, disk: dict[tuple[Table, bytes], bytes] | None = None) -> None:
         self._disk = {} if disk is None else disk
         self._now = dict(self._disk)
+        self._pending: list[Write] = []  # Invariant: the disk with these applied equals _now.
         self._closed = False
         self.flushes = 0
         """how many writes were durable"""
@@ -50,21 +51,19 @@ class MemoryStore:
 
     def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
         """All entries whose key begins with ``prefix``, in order, as of the call."""
-        return iter(sorted((k, v) for (t, k), v in self._contents().items() if t == table and
-        k.startswith(prefix)))
+        inside = ((k, v) for (t, k), v in self._contents().items() if t == table and k.startswith(prefix))
+        return iter(sorted(inside))
 
     def write(self, batch: Sequence[Write], /, *, durable: bool) -> None:
-        """Apply the batch to a copy, then let the copy take over: there is no half."""
-        after = dict(self._contents())
-        for table, key, value in batch:
-            if value is None:
-                after.pop((table, key), None)
-            elif isinstance(key, bytes) and isinstance(value, bytes):
-                after[table, key] = value
-            else:
+        """Look at all of the batch first, so that it can't fail half-way."""
+        contents = self._contents()
+        writes = list(batch)
+        for _, key, value in writes:
+            if not isinstance(key, bytes) or not isinstance(value, bytes | None):
                 kinds = f"{type(key).__name__} and {type(value).__name__}"
                 raise TypeError(f"keys and values are bytes, not {kinds}")
-        self._now = after
+        _apply(contents, writes)
+        self._pending += writes
         if durable:
             self.flushes += 1
             self._flush()
@@ -76,13 +75,21 @@ class MemoryStore:
             self._closed = True
 
     def _flush(self) -> None:
-        self._disk.clear()
-        self._disk.update(self._now)
+        _apply(self._disk, self._pending)
+        self._pending.clear()
 
     def _contents(self) -> dict[tuple[Table, bytes], bytes]:
         if self._closed:
             raise RuntimeError("store :memory: is closed: open it again")
         return self._now
+
+
+def _apply(contents: dict[tuple[Table, bytes], bytes], writes: list[Write]) -> None:
+    for table, key, value in writes:
+        if value is None:
+            contents.pop((table, key), None)
+        else:
+            contents[table, key] = value
 
 
 def check_store(make_store: Callable[[], Store], /) -> None:
