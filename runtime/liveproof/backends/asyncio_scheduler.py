@@ -96,6 +96,7 @@ class AsyncioScheduler:
 
     @property
     def cancelled(self) -> type[BaseException]:
+        """What a cancelled task sees."""
         return asyncio.CancelledError
 
     def close(self) -> None:
@@ -114,9 +115,11 @@ class AsyncioScheduler:
     # Time ---------------------------------------------------------------------------------------
 
     def now(self) -> int:
-        return int(self._loop.time() * NS_PER_SECOND)  # the loop's clock: it may be a virtual one
+        """Nanoseconds of the loop's clock, which may be a virtual one."""
+        return int(self._loop.time() * NS_PER_SECOND)
 
     def call_at(self, deadline_ns: int, callback: Callable[[], None], /) -> _Timer:
+        """Call back once, in the caller's context, not before its time. Ties keep their order."""
         self._require_open()
         timer = _Timer(self, callback)
         heapq.heappush(self._timers, (deadline_ns, self._timers_made, timer))
@@ -159,7 +162,8 @@ class AsyncioScheduler:
     # Tasks --------------------------------------------------------------------------------------
 
     def spawn(self, coro: Coroutine[Any, Any, None], /, *, name: str) -> asyncio.Task[None]:
-        # Not loop.create_task: a task factory may start the task at once (asyncio.eager_task_factory).
+        """Start a task. It first runs after the caller has yielded, whatever the loop's task factory."""
+        # Not loop.create_task: asyncio.eager_task_factory would start the task at once.
         task = asyncio.Task(coro, loop=self._loop, name=name)
         self._tasks[task] = None
         task.add_done_callback(self._task_ended)
@@ -182,12 +186,14 @@ class AsyncioScheduler:
             )
 
     def current(self) -> asyncio.Task[Any]:
+        """The running task, whoever spawned it."""
         task = asyncio.current_task()  # no loop given: in a foreign thread this raises, as it should
         if task is None:
             raise RuntimeError("no task is running here: this is a callback of the event loop")
         return task
 
     async def park(self, on: object, /) -> None:
+        """Wait for :meth:`unpark`."""
         task = self.current()
         assert task not in self._parked
         self._parked[task] = future = self._loop.create_future()
@@ -198,11 +204,13 @@ class AsyncioScheduler:
             self._parked.pop(task, None)
 
     def unpark(self, task: Task, /) -> None:
+        """Let a parked task go on; else nothing."""
         future = self._parked.pop(task, None)
         if future is not None and not future.done():  # done: cancelled, and not yet run
             future.set_result(None)
 
     def cancel(self, task: Task, /) -> None:
+        """Cancel the task; one that has not begun never begins."""
         if not isinstance(task, asyncio.Task):
             raise TypeError(f"not a task of asyncio: {task!r}")
         task.cancel()
@@ -270,7 +278,7 @@ class AsyncioScheduler:
             assert future.cancelled() or not future.done()
 
 
-def _call_ended(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], job: Future[Any]) -> None:
+def _call_ended(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], _: Future[Any]) -> None:
     """In the thread of the call: wake the task that waits for it."""
     try:
         loop.call_soon_threadsafe(ended.set_result, None)
@@ -286,20 +294,20 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run ``main()`` on a new event loop, to its end, as :func:`asyncio.run` does (Ctrl-C cancels it)."""
     if has_running_loop():
         raise RuntimeError("an event loop is running in this thread: await the asynchronous form instead")
-    return asyncio.run(main())  # type: ignore[arg-type,unused-ignore]
+    return asyncio.run(main())
 
 
 def has_running_loop() -> bool:
     """Whether this thread is inside an event loop."""
-    return current_loop_or_none() is not None
+    return _running_loop() is not None
 
 
 def current_task_or_none() -> asyncio.Task[Any] | None:
     """The running task; None outside of one, or of any loop."""
-    return None if current_loop_or_none() is None else asyncio.current_task()
+    return None if _running_loop() is None else asyncio.current_task()
 
 
-def current_loop_or_none() -> asyncio.AbstractEventLoop | None:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -311,5 +319,15 @@ async def sleep_ns(ns: int) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + ns / NS_PER_SECOND
     await asyncio.sleep(ns / NS_PER_SECOND)
-    while (remaining := deadline - loop.time()) > 0:  # asyncio may wake us a tick early
+    while (remaining := deadline - loop.time()) > 0:  # noqa: ASYNC110 - asyncio may wake us a tick early
         await asyncio.sleep(remaining)
+
+
+def make_runner() -> asyncio.Runner:
+    """An event loop that is kept between several runs, for blocking callers."""
+    return asyncio.Runner()
+
+
+def running_loop() -> object | None:
+    """The identity of the running loop; None outside of one."""
+    return _running_loop()

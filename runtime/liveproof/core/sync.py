@@ -102,10 +102,12 @@ class Event(_Named):
             self._scheduler.unpark(task)
 
     def is_set(self) -> bool:
+        """Whether it has happened."""
         self._scheduler.touch(self, write=False)
         return self._is_set
 
     async def wait(self) -> None:
+        """Return once it has happened."""
         if self.is_set():
             return
         task = self._scheduler.current()
@@ -138,6 +140,7 @@ class Lock(_Named):
         return self._holder
 
     async def acquire(self) -> None:
+        """Get the lock, after all who asked before."""
         self._scheduler.touch(self, write=True)
         task = self._scheduler.current()
         if self._holder is task:
@@ -150,6 +153,7 @@ class Lock(_Named):
         assert self._holder is task
 
     def release(self) -> None:
+        """Hand the lock to the first in line. Only its holder may."""
         self._scheduler.touch(self, write=True)
         if self._holder is not self._scheduler.current():
             raise RuntimeError(f"{self!r} is not held by this task")
@@ -186,6 +190,7 @@ class Semaphore(_Named):
         self._line = _Line()  # Invariant: empty while a permit is free.
 
     async def acquire(self) -> None:
+        """Get a permit, after all who asked before."""
         self._scheduler.touch(self, write=True)
         if self._free:
             assert not self._line
@@ -194,6 +199,7 @@ class Semaphore(_Named):
         await self._line.wait(self._scheduler, self, self._pass_on)
 
     def release(self) -> None:
+        """Hand a permit to the first in line, or put it back."""
         self._scheduler.touch(self, write=True)
         if self._free == self._capacity:
             raise RuntimeError(f"{self!r} was released more often than acquired")
@@ -248,9 +254,10 @@ class Queue(_Named, Generic[T]):
         return not self._has_room()
 
     def put_nowait(self, item: T) -> None:
+        """Add the item. ``RuntimeError`` if there is no room for it."""
         self._scheduler.touch(self, write=True)
         if not self._has_room():
-            raise RuntimeError(f"{self!r} is full: it holds, or has promised room for, {self._capacity} items")
+            raise RuntimeError(f"{self!r} is full: {self._capacity} items are there, or were given room")
         self._add(item)
 
     async def put(self, item: T) -> None:
@@ -332,19 +339,23 @@ class Promise(_Named, Generic[T]):
         self._waiters: dict[Task, None] = {}  # Invariant: empty once done.
 
     def set_result(self, result: T) -> None:
+        """Keep the promise. ``RuntimeError`` if that was done already."""
         self._settle()
         self._result = result
 
     def set_exception(self, error: BaseException) -> None:
+        """Have all waiters raise ``error``."""
         if not isinstance(error, BaseException):
             raise TypeError(f"an exception instance is needed, not {error!r}")
         if isinstance(error, self._scheduler.cancelled):
             raise TypeError("a waiter could not tell this exception from its own cancellation: wrap it")
         self._settle()
         self._error = error
-        self._error_state = (error.__traceback__, error.__context__, error.__cause__, error.__suppress_context__)
+        context = (error.__context__, error.__cause__, error.__suppress_context__)
+        self._error_state = (error.__traceback__, *context)
 
     def done(self) -> bool:
+        """Whether there is a result or an exception."""
         self._scheduler.touch(self, write=False)
         return self._is_done
 
