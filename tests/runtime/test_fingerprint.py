@@ -21,6 +21,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from liveproof.connectorkits import fingerprint_bytes, fingerprint_object, fingerprint_str
 from liveproof.core.absence import NON_EXISTENCE, NonExistenceType
 from liveproof.core.fingerprint import (
@@ -81,11 +82,43 @@ class Tags(set[str]):
 # Written so that two of them are equal only if they are one value.
 DIFFERENT: list[Any] = [
     *(None, True, False, 0, 1, 1.0, "1", b"1", 1j, ..., -1, 10**5000, "", b"", float("inf"), float("nan")),
-    *((), [], {}, set(), frozenset(), (1,), [1], {1}, frozenset([1]), {1: 1}, ((1,),), (1, 1), ([], 1), ([1],)),
+    *(
+        (),
+        [],
+        {},
+        set(),
+        frozenset(),
+        (1,),
+        [1],
+        {1},
+        frozenset([1]),
+        {1: 1},
+        ((1,),),
+        (1, 1),
+        ([], 1),
+        ([1],),
+    ),
     *(bytearray(b"1"), memoryview(b"1"), range(1), slice(1), "s1;1", ("a", "b"), ("ab",), ("a", "b", ())),
-    *(Colour.RED, Colour.BLUE, Bits.A, Bits.A | Bits.B, Point(1, 2), (1, 2), Pair(1, 2), Data(1, 2), Data(1, [2])),
+    *(
+        Colour.RED,
+        Colour.BLUE,
+        Bits.A,
+        Bits.A | Bits.B,
+        Point(1, 2),
+        (1, 2),
+        Pair(1, 2),
+        Data(1, 2),
+        Data(1, [2]),
+    ),
     *(Plain(), Plain(x=1), Plain(x=2), Slotted(1), Slotted(2), Tags("a"), {"a"}, Plain, Point, len, print),
-    *(uuid.UUID(int=1), decimal.Decimal(1), decimal.Decimal("1.0"), re.compile("a"), pathlib.PurePath("a"), "a"),
+    *(
+        uuid.UUID(int=1),
+        decimal.Decimal(1),
+        decimal.Decimal("1.0"),
+        re.compile("a"),
+        pathlib.PurePath("a"),
+        "a",
+    ),
     *(datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), datetime.timedelta(1), datetime.time(1)),  # noqa: DTZ001
     datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
     *(collections.OrderedDict(a=1, b=2), collections.OrderedDict(b=2, a=1), collections.Counter("ab")),
@@ -140,12 +173,17 @@ scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.uuids()
 )
 hashables = st.recursive(
-    scalars, lambda inner: st.tuples(inner, inner) | st.lists(inner).map(tuple) | st.frozensets(inner), max_leaves=6
+    scalars,
+    lambda inner: st.tuples(inner, inner) | st.lists(inner).map(tuple) | st.frozensets(inner),
+    max_leaves=6,
 )
 values = st.recursive(
     hashables,
     lambda inner: (
-        st.lists(inner) | st.tuples(inner) | st.dictionaries(hashables, inner) | st.builds(Data, st.integers(), inner)
+        st.lists(inner)
+        | st.tuples(inner)
+        | st.dictionaries(hashables, inner)
+        | st.builds(Data, st.integers(), inner)
     ),
     max_leaves=12,
 )
@@ -173,9 +211,11 @@ def test_injective(one: Any, other: Any) -> None:
 def test_order_of_dicts_and_sets_does_not_count(items: list[tuple[Any, Any]]) -> None:
     table = dict(items)
     assert fingerprint(table) == fingerprint(dict(reversed(table.items())))
-    assert fingerprint(set(table)) == fingerprint(set(reversed(table)))
+    assert fingerprint(set(table)) == fingerprint(set(list(table)[::-1]))
     kwargs = {str(n): v for n, (_, v) in enumerate(items)}
-    assert fingerprint_call("f", (), kwargs, []) == fingerprint_call("f", (), dict(reversed(kwargs.items())), [])
+    assert fingerprint_call("f", (), kwargs, []) == fingerprint_call(
+        "f", (), dict(reversed(kwargs.items())), []
+    )
 
 
 @given(st.lists(values, max_size=3), st.lists(values, max_size=3), st.text(max_size=3))
@@ -272,12 +312,14 @@ def test_refusals() -> None:
 
 def test_what_has_no_fingerprint_is_named() -> None:
     with pytest.raises(MemoError, match=r"generator has no stable.*__coco_memo_key__"):
-        fingerprint(x for x in ())
+        fingerprint(_ for _ in range(1))
     with (pathlib.Path(os.devnull)).open() as file, pytest.raises(MemoError, match="TextIOWrapper"):
         fingerprint(Plain(file=file))
 
 
-@pytest.mark.parametrize("make", [lambda x: [x], lambda x: {1: x}, lambda x: Plain(x=x), lambda x: Data(1, x)])
+@pytest.mark.parametrize(
+    "make", [lambda x: [x], lambda x: {1: x}, lambda x: Plain(x=x), lambda x: Data(1, x)]
+)
 def test_cycles_are_memo_errors(make: Callable[[object], Any]) -> None:
     inner: list[object] = []
     value = make(inner)

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from liveproof.core.absence import NON_EXISTENCE, NonExistenceType, is_non_existence
 from liveproof.core.values import (
     decode,
@@ -152,7 +153,7 @@ def test_without_annotation_the_basic_form() -> None:
     assert decode(encode(Node("n", {}))) == {"name": "n", "chunks": {}}
 
 
-@pytest.mark.parametrize("value", [object(), [object()], {"a": lambda: 1}, (x for x in ()), type])
+@pytest.mark.parametrize("value", [object(), [object()], {"a": lambda: 1}, (_ for _ in range(1)), type])
 def test_not_storable_is_named(value: object) -> None:
     with pytest.raises(MemoError, match=r"of type .* cannot be stored: .*@serialize_by_pickle"):
         encode(value)
@@ -219,7 +220,7 @@ def test_annotations_are_resolved() -> None:
     assert strip_non_existence(parameter_type(annotated, 1)) == tuple[int, str]
     assert parameter_type(annotated, 7) is Any
     assert return_type(lambda: 1) is Any
-    with pytest.raises(MemoError, match="Missing.*cannot be resolved"):
+    with pytest.raises(MemoError, match=r"Missing.*cannot be resolved"):
         return_type(unresolved)
 
 

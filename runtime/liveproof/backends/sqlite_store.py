@@ -7,10 +7,10 @@ programs are in the messages of this file's commits):
   rows) and slower reads (7.5 against 6.9 for one, 0.8 against 0.6 for each row of a scan).
 * **Pages of 4 096 bytes.** Two rows, not flushed: 20 with 1 024, 24 with 4 096, 29 with 8 192; flushed:
   296, 212 to 229, 202.
-* **The log is preallocated** if it will be flushed. A flush of a file that does not grow need not record its
-  new size: two rows took 212 to 308 in a log of 4 MiB of zeros, 281 to 481 in one that grew. It costs 10 ms at
-  opening, and up to 10 for a batch that is not flushed, so ``"process"`` goes without. After the first
-  checkpoint both are alike: the log is written over.
+* **The log is preallocated** if it will be flushed. A flush of a file that does not grow need not record
+  its new size: two rows took 212 to 308 in a log of 4 MiB of zeros, 281 to 481 in one that grew. It costs
+  10 ms at opening, and up to 10 us for a batch that is not flushed, so ``"process"`` goes without. After the
+  first checkpoint both are alike: the log is written over.
 * **Exactly one flush for a durable batch, none for others.** ``PRAGMA synchronous`` is FULL for the one and
   NORMAL for the other; to switch twice costs 15 together. Two more flushes hide in SQLite: of the log's
   directory entry, and of its header whenever it begins anew. :meth:`SqliteStore._prime` has them done

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeGuard, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # Known to type checkers; not installed.
 
 __all__ = ["NON_EXISTENCE", "NonExistenceType", "is_non_existence"]
 
@@ -33,6 +36,6 @@ NON_EXISTENCE: Final = NonExistenceType()
 """No previous value, no wanted value."""
 
 
-def is_non_existence(value: Any) -> TypeGuard[NonExistenceType]:
+def is_non_existence(value: Any) -> TypeIs[NonExistenceType]:
     """Whether ``value`` is :data:`NON_EXISTENCE`."""
     return value is NON_EXISTENCE

@@ -55,6 +55,7 @@ class Cycle:
         "args",
         "carried_over",
         "declared",
+        "existed",
         "failure",
         "fn",
         "frame",
@@ -117,6 +118,8 @@ class Cycle:
         self.rival = rival
         """Keys of the components that have completed in the same top-level cycle."""
         self.on_end = on_end
+        self.existed = record is not None
+        """Whether an earlier cycle had begun here."""
         self.record = record
         """What the store remembers from the last cycle."""
         self.memoizing = memoizing
@@ -283,12 +286,16 @@ class Cycle:
 
     def child_ended(self, child: Cycle) -> None:
         """Told by each child, once."""
-        self._left -= 1
-        assert self._left >= 0, "a child ended twice"
         if child.spoiled:
             self.spoiled = True
         if self.memoizing:
             self.frame.uses.update(child.frame.uses)
+        self.child_ready(child)
+
+    def child_ready(self, _child: object) -> None:
+        """A child that was started need not be waited for any longer."""
+        self._left -= 1
+        assert self._left >= 0, "a child ended twice"
         if self._left == 0 and self.task is not None:
             self.run.scheduler.unpark(self.task)
 
@@ -451,10 +458,9 @@ class Cycle:
             raise failure
         if run.stopping:
             raise StoppedError(f"component {format_path(self.path)} was cancelled")
-        existed = self.record is not None
         await self._conclude()
         counter = run.stats.of(self.processor)
-        if existed:
+        if self.existed:
             counter.num_reprocesses += 1
         else:
             counter.num_adds += 1

@@ -138,7 +138,7 @@ async def _mount(
             kind=kind,
             handlers=context.handlers,
             rival=parent.rival,
-            on_ready=parent.child_ended,
+            on_ready=parent.child_ready,
             record=record,
         )
         live.start()

@@ -1,0 +1,1 @@
+"""What connectors and the functions that use them share."""
