@@ -148,7 +148,7 @@ def test_syncing_what_is_there_and_what_is_not(tmp_path: Path) -> None:
 
 def test_no_descriptor_is_leaked(tmp_path: Path) -> None:
     def used() -> int:
-        return len(os.listdir("/proc/self/fd"))
+        return len(list(Path("/proc/self/fd").iterdir()))
 
     fs.write(f"{tmp_path}/f", b"x")
     before = used()
@@ -176,7 +176,7 @@ class Seen:
 
     async def until(self, *paths: str | Path, lost: bool = False) -> None:
         async with asyncio.timeout(DEADLINE_S):
-            while not all(str(path) in self.paths for path in paths) or lost and not self.lost:
+            while not all(str(path) in self.paths for path in paths) or (lost and not self.lost):
                 changes = await self.watch.changes()
                 self.paths.update(dict.fromkeys(changes.paths))
                 self.lost |= changes.lost
@@ -268,7 +268,7 @@ async def test_a_root_that_goes_is_a_loss(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     async with watching(root) as seen:
-        root.rmdir()
+        root.rmdir()  # noqa: ASYNC240 - the test needs it here
         await seen.until(lost=True)
 
 
@@ -333,7 +333,10 @@ OVERFLOW = textwrap.dedent(
     from pathlib import Path
     from liveproof.backends import os_watch
     kind, root = sys.argv[1:]
-    make = os_watch.InotifyWatch if kind == "inotify" else lambda r: os_watch.WatchfilesWatch(r, recursive=True)
+    if kind == "inotify":
+        make = os_watch.InotifyWatch
+    else:
+        make = lambda root: os_watch.WatchfilesWatch(root, recursive=True)
 
     async def main():
         watch = make(root)
@@ -392,7 +395,7 @@ def test_the_watchfiles_package_hides_an_overflow(tmp_path: Path) -> None:
     """Why Linux does not use it. If this fails, the package has learned it."""
     known, lost = overflow("watchfiles", tmp_path)
     assert not lost
-    assert known < len(os.listdir(tmp_path))
+    assert known < len(list(tmp_path.iterdir()))
 
 
 async def test_the_fallback_watch_tells_of_changes_below_and_ends(tmp_path: Path) -> None:
