@@ -143,7 +143,8 @@ def test_the_same_in_every_process(tmp_path: pathlib.Path) -> None:
         "import sys; sys.path[:0] = sys.argv[1:]\n"
         "import collections, test_fingerprint as t\n"
         "print([t.fingerprint(v).hex() for v in t.DIFFERENT])\n"
-        "print(t.fingerprint({'a', 'b', 'c', 'd', frozenset('xyz')}).hex(), t.fingerprint(t.Tags('abcdef')).hex())\n"
+        "print(t.fingerprint({'a', 'b', 'c', 'd', frozenset('xyz')}).hex())\n"
+        "print(t.fingerprint(t.Tags('abcdef')).hex())\n"
         "print(t.fingerprint(collections.Counter('hello')).hex())\n"
     )
     here = pathlib.Path(__file__)
@@ -211,7 +212,7 @@ def test_injective(one: Any, other: Any) -> None:
 def test_order_of_dicts_and_sets_does_not_count(items: list[tuple[Any, Any]]) -> None:
     table = dict(items)
     assert fingerprint(table) == fingerprint(dict(reversed(table.items())))
-    assert fingerprint(set(table)) == fingerprint(set(list(table)[::-1]))
+    assert fingerprint(set(table)) == fingerprint(dict.fromkeys(reversed(table)).keys() | set())
     kwargs = {str(n): v for n, (_, v) in enumerate(items)}
     assert fingerprint_call("f", (), kwargs, []) == fingerprint_call(
         "f", (), dict(reversed(kwargs.items())), []
