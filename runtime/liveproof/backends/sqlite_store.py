@@ -6,13 +6,13 @@ programs are in the messages of this file's commits):
 * **One table, keyed (table, key), WITHOUT ROWID.** Five tables gave the same writes (23 against 24 for two
   rows) and slower reads (7.5 against 6.9 for one, 0.8 against 0.6 for each row of a scan).
 * **Pages of 4 096 bytes.** Two rows, not flushed: 20 with 1 024, 24 with 4 096, 29 with 8 192; flushed:
-  296, 212 to 229, 202.
+  296 to 345, 212 to 229, 202.
 * **The log is preallocated** if it will be flushed. A flush of a file that does not grow need not record
   its new size: two rows took 212 to 308 in a log of 4 MiB of zeros, 281 to 481 in one that grew. It costs
   10 ms at opening, and up to 10 us for a batch that is not flushed, so ``"process"`` goes without. After the
   first checkpoint both are alike: the log is written over.
 * **Exactly one flush for a durable batch, none for others.** ``PRAGMA synchronous`` is FULL for the one and
-  NORMAL for the other; to switch twice costs 15 together. Two more flushes hide in SQLite: of the log's
+  NORMAL for the other; switching costs a few microseconds. Two more flushes hide in SQLite: of the log's
   directory entry, and of its header whenever it begins anew. :meth:`SqliteStore._prime` has them done
   beforehand.
 * **Checkpoints are off the path.** :meth:`SqliteStore.maintain` does them when it is told to; SQLite does one
@@ -21,7 +21,7 @@ programs are in the messages of this file's commits):
   its connection would be stale, and the log could not begin anew.
 
 Roads not taken: the VFS ``unix-excl`` (reads take 2 us less, but its locks live in the process's memory, so
-that a forked child that closes its copy of the connection deletes the log under its parent); ``fdatasync`` on
+that a forked child that closes its copy of the connection could delete the log under its parent); ``fdatasync`` on
 a descriptor of our own (a batch could be seen before it is durable, even if the flush then fails).
 """
 
