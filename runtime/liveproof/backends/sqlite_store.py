@@ -22,7 +22,8 @@ programs are in the messages of this file's commits):
 
 Roads not taken: the VFS ``unix-excl`` (reads take 2 us less, but its locks live in the process's memory, so
 that a forked child that closes its copy of the connection could delete the log under its parent);
-``fdatasync`` on a descriptor of our own (a batch could be seen before it is durable, even if the flush then fails).
+``fdatasync`` on a descriptor of our own (a batch could be seen before it is durable, even if the flush
+then fails).
 """
 
 from __future__ import annotations
