@@ -357,7 +357,15 @@ class BoundFunction(Function[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return cast("R_co", self.__func__(self.__self__, *args, **kwargs))
 
-    async def as_async(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def as_async(
+        self: BoundFunction[P2, Coroutine[Any, Any, T]], *args: P2.args, **kwargs: P2.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def as_async(
+        self: BoundFunction[P2, T], *args: P2.args, **kwargs: P2.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
+    async def as_async(self: BoundFunction[Any, Any], *args: Any, **kwargs: Any) -> Any:
         function: Any = self.__func__
         return await function.as_async(self.__self__, *args, **kwargs)
 
