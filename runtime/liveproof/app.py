@@ -6,7 +6,7 @@ import datetime
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ __all__ = ["App", "AppConfig", "DropHandle", "UpdateHandle"]
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+H = TypeVar("H", bound="_Handle[Any]")
 
 MAX_INFLIGHT_COMPONENTS = 1024
 """Components in flight at once, unless the app says otherwise."""
@@ -53,10 +54,14 @@ class AppConfig:
     """Components in flight at once; ``None`` for the default."""
 
 
+Work: TypeAlias = "Callable[[_Handle[R]], Coroutine[Any, Any, R]]"
+"""What a handle has to do: it is given the handle."""
+
+
 class _Handle(Generic[R]):
     """A run in a task of its own, and those who wait for it or watch it."""
 
-    def __init__(self, app: App[Any, Any], work: Callable[[_Handle[R]], Coroutine[Any, Any, R]]) -> None:
+    def __init__(self, app: App[Any, Any], work: Work[R]) -> None:
         self._app = app
         self._work = work
         self._run: Run | None = None
@@ -126,6 +131,43 @@ class _Handle(Generic[R]):
             for task in self._watched:
                 self._session.scheduler.unpark(task)
 
+    # ---- for whoever reports on it
+
+    @property
+    def app_name(self) -> str:
+        """The app that it runs."""
+        return self._app.name
+
+    @property
+    def phase(self) -> str:
+        """What it does now, in words."""
+        if self._ended is not None and self._ended.is_resolved:
+            return "ended"
+        if self._stop_asked:
+            return "stopping"
+        if self._run is None:
+            return "starting"
+        if not self._caught_up:
+            return "catching up"
+        return "live" if self._run.live else "finishing"
+
+    def surround(self, around: Callable[[Work[R]], Work[R]]) -> None:
+        """Let something run around the work, which must not have begun: no task has run since the handle
+        was made."""
+        self._work = around(self._work)
+
+    async def pause(self, duration_ns: int) -> None:
+        """Wait that long, or until the phase changes."""
+        scheduler = self.session.scheduler
+        task = scheduler.current()
+        timer = scheduler.call_at(scheduler.now() + duration_ns, lambda: scheduler.unpark(task))
+        self._watched[task] = None
+        try:
+            await scheduler.park("progress of an update")
+        finally:
+            self._watched.pop(task, None)
+            timer.cancel()
+
     # ---- for the application
 
     def stats(self) -> UpdateStats | None:
@@ -137,6 +179,7 @@ class _Handle(Generic[R]):
         self._stop_asked = True
         if self._run is not None:
             self._run.stop()
+        self._notify()
 
     async def _until_ended(self) -> None:
         if not self._begun:
@@ -178,8 +221,6 @@ class _Handle(Generic[R]):
         if self._ended is None:
             self._spawn(await self._app.start_environment())
         assert self._ended is not None, "spawned"
-        scheduler = self.session.scheduler
-        task = scheduler.current()
         seen = -1
         told_ready = False
         while not self._ended.is_resolved:
@@ -193,13 +234,7 @@ class _Handle(Generic[R]):
                 yield UpdateSnapshot(self.stats() or UpdateStats({}), status, None)
                 if self._ended.is_resolved:
                     break
-            timer = scheduler.call_at(scheduler.now() + WATCH_INTERVAL_NS, lambda: scheduler.unpark(task))
-            self._watched[task] = None
-            try:
-                await scheduler.park("progress of an update")
-            finally:
-                self._watched.pop(task, None)
-                timer.cancel()
+            await self.pause(WATCH_INTERVAL_NS)
         if self._error is not None:
             raise self._error
         yield UpdateSnapshot(self.stats() or UpdateStats({}), UpdateStatus.READY, self._result)
@@ -434,10 +469,11 @@ class App(Generic[P, R]):
 
     def drop_blocking(self, *, report_to_stdout: bool | datetime.timedelta = False) -> None:
         """:meth:`drop`, from code without an event loop."""
-        _interval(report_to_stdout)
+        interval = _interval(report_to_stdout)
 
         async def main() -> None:
-            await self.drop()
+            handle = self.drop()
+            await (handle if interval is None else _reported(handle, interval))
 
         self._blocking(main)
 
@@ -478,7 +514,7 @@ def _interval(report: bool | datetime.timedelta) -> datetime.timedelta | None:
     return datetime.timedelta(seconds=1) if report else None
 
 
-def _reported(handle: UpdateHandle[R], interval: datetime.timedelta) -> UpdateHandle[R]:
+def _reported(handle: H, interval: datetime.timedelta) -> H:
     from liveproof.progress import report  # noqa: PLC0415 - rich is slow to import, and seldom wanted
 
     return report(handle, interval)

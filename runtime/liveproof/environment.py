@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from liveproof.abc.probe import NULL_PROBE
 from liveproof.backends.asyncio_scheduler import AsyncioScheduler, has_running_loop, make_runner, running_loop
+from liveproof.backends.collector import relax, restore
 from liveproof.backends.os_filesystem import OsFileSystem
 from liveproof.backends.sqlite_store import SqliteStore
 from liveproof.core.context import ContextKey, ExceptionHandler, HandlerChain
@@ -202,6 +203,8 @@ class Environment:
             )
         if session is None or session.loop is not loop:
             session = self._session = Session(self, loop)
+        if session.users == 0:
+            relax()
         session.users += 1
         return session
 
@@ -214,6 +217,7 @@ class Environment:
             session.users -= 1
             if session.users == 0 and self._session is session:
                 self._session = None
+                restore()
                 session.close()
 
     def close(self) -> None:

@@ -463,10 +463,11 @@ def test_a_flush_that_fails_ends_all_writing(tmp_path: Path) -> None:
         if len(lines) == 5:
             failing += 1
             n = int(lines[0].split()[0])
-            assert "SQLITE_IOERR_FSYNC" in lines[0]
+            assert "failed to flush" in lines[0]
             assert "nothing more will be written" in lines[1]
             assert lines[1] == lines[2]
-            assert lines[3] == str(list(range(n)))
+            # What failed to be flushed may be read, but nobody was told that it is safe.
+            assert lines[3] in (str(list(range(n))), str(list(range(n + 1))))
             assert lines[4] == "False"
         store = SqliteStore(path, durability="process")
         kept = [int(key) for key, _ in store.scan(Table.STATE, b"") if key != b"again"]

@@ -45,7 +45,7 @@ class Store(Protocol):
 
     @property
     def blocking(self) -> bool:
-        """Whether a durable :meth:`write` may wait for a device, so that it must not run on the loop."""
+        """Whether :meth:`flush` may wait for a device, so that it must not run on the loop."""
 
     def get(self, table: Table, key: bytes, /) -> bytes | None:
         """The value, or ``None``."""
@@ -55,10 +55,16 @@ class Store(Protocol):
         of one moment. May be abandoned half-way."""
 
     def write(self, batch: Sequence[Write], /, *, durable: bool) -> None:
-        """Apply all of the batch or nothing of it, after all earlier batches. With ``durable``, return
-        only when this and every earlier batch would survive what the store promises to survive (a power
-        cut, unless it was opened for less). Without, a crash may lose the batch, but never an earlier
-        one and keep this."""
+        """Apply all of the batch or nothing of it, after all earlier batches, and, with ``durable``, then
+        :meth:`flush`. Without, it does not wait for a device, and a crash may lose the batch, but never an
+        earlier one and keep this."""
+
+    def flush(self) -> None:
+        """Return when every batch written before the call would survive what the store promises to survive
+        (a power cut, unless it was opened for less). Writes and reads may go on meanwhile."""
+
+    def maintain(self) -> object:
+        """Tidy up, if there is something to tidy. Called off the loop, when nobody waits for a write."""
 
     def close(self) -> None:
         """Flush everything and release the store. Safe to call twice."""

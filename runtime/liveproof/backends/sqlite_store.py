@@ -39,7 +39,13 @@ from typing import Literal
 
 from liveproof.abc.store import Table, Write
 from liveproof.backends.store_errors import from_os, from_sqlite, is_failed_flush
-from liveproof.backends.store_file import LOG_PREALLOCATED_BYTES, file_size, make_directories, preallocate
+from liveproof.backends.store_file import (
+    LOG_PREALLOCATED_BYTES,
+    file_size,
+    flush_data,
+    make_directories,
+    preallocate,
+)
 from liveproof.backends.store_lock import StoreLock
 from liveproof.errors import StoreCorruptError, StoreUnavailableError, StoreVersionError
 
@@ -91,7 +97,9 @@ class SqliteStore:
         self._flushing: bool | None = None  # what PRAGMA synchronous was last set to; None: not yet
         self._unflushed = False  # Invariant: false only if every committed batch is on the device.
         self._log_pages = 0  # Invariant: no less than what is in the log and not yet in the file.
+        self._log: int | None = None  # A descriptor of the log, to flush it by; only for "power".
         self._write_lock = threading.Lock()
+        self._flush_lock = threading.Lock()
         self._get_lock = threading.Lock()
         self._scan_lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
@@ -157,7 +165,11 @@ class SqliteStore:
     # --- writing ---
 
     def write(self, batch: Sequence[Write], /, *, durable: bool) -> None:
-        """Apply the batch atomically; if ``durable``, flush it and all before it, in one flush."""
+        """Apply the batch atomically; if ``durable``, then :meth:`flush`.
+
+        Committing never flushes: it may run on an event loop. The one flush of the log is a call of its
+        own, which waits for the device without holding up further writes.
+        """
         # The last write of a key is the one that counts; beyond that, order within a batch means nothing.
         latest = {(int(table), key): value for table, key, value in batch}
         puts = [(table, key, value) for (table, key), value in latest.items() if value is not None]
@@ -167,7 +179,6 @@ class SqliteStore:
                 raise StoreUnavailableError(self._broken, self._path)
             writer = self._writer
             try:
-                self._flush_commits(durable)
                 changes = writer.total_changes
                 if latest:
                     writer.execute("BEGIN IMMEDIATE")
@@ -177,11 +188,9 @@ class SqliteStore:
                         writer.executemany(_REMOVE, removals)
                     writer.execute("COMMIT")
                 if writer.total_changes != changes:
-                    self._unflushed = not durable
+                    self._unflushed = True
                     bytes_put = sum(len(value) for _, _, value in puts)
                     self._log_pages += 2 + len(latest) + bytes_put // _PAGE_BYTES
-                elif durable and self._unflushed:
-                    self._prime()  # COMMIT had nothing to flush, and earlier batches still wait.
             except BaseException as error:
                 with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back, or be closed
                     if writer.in_transaction:
@@ -189,6 +198,30 @@ class SqliteStore:
                 if isinstance(error, sqlite3.Error):
                     raise self._translated(error, "write") from error
                 raise
+        if durable:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make every batch written before this call survive what ``durability`` promises; one flush at most."""
+        if not self._power:
+            return
+        with self._flush_lock:
+            if self._broken is not None:
+                raise StoreUnavailableError(self._broken, self._path)
+            if not self._unflushed:
+                return
+            self._unflushed = False  # Before the flush: what is written meanwhile needs another one.
+            try:
+                if self._log is None:
+                    raise RuntimeError(f"store {self._path} is closed: open it again")
+                flush_data(self._log)
+            except OSError as error:
+                # The device may have dropped the data and may call the next flush of it a success.
+                self._broken = (
+                    f"the device failed to flush store {self._path}: {os.strerror(error.errno or 0)}; nothing more "
+                    "will be written: check the device, then open the store again"
+                )
+                raise StoreUnavailableError(self._broken, self._path) from error
 
     def maintain(self) -> bool:
         """Carry the log over into the file, if it has grown; true if there was something to do.
@@ -207,7 +240,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Flush, fold the log into the file, release the lock. Safe to call twice."""
-        with self._write_lock, self._get_lock, self._scan_lock:
+        with self._write_lock, self._flush_lock, self._get_lock, self._scan_lock:
             if self._closed:
                 return
             try:
@@ -306,6 +339,8 @@ class SqliteStore:
         if self._power and not busy:
             preallocate(self._path + "-wal")
         self._prime()  # Also shows, in either durability, whether the file may be written.
+        if self._power:
+            self._log = os.open(self._path + "-wal", os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
 
     # --- the log ---
 
@@ -326,12 +361,14 @@ class SqliteStore:
         """
         self._flush_commits(True)
         self._writer.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        self._flush_commits(False)
         self._log_pages += 1
         self._unflushed = False
 
     def _checkpoint(self, how: Literal["PASSIVE", "TRUNCATE"]) -> None:
         self._flush_commits(True)
         (busy, pages, done) = self._writer.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+        self._flush_commits(False)
         self._log_pages = pages - done
         if not busy and pages == done:
             self._unflushed = False
@@ -339,6 +376,9 @@ class SqliteStore:
                 self._prime()
 
     def _release(self) -> None:
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
         for connection in reversed(self._connections):
             with contextlib.suppress(sqlite3.Error):
                 connection.close()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 
-__all__ = ["LOG_PREALLOCATED_BYTES", "file_size", "make_directories", "preallocate"]
+if sys.platform == "darwin":
+    import fcntl
+
+__all__ = ["LOG_PREALLOCATED_BYTES", "file_size", "flush_data", "make_directories", "preallocate"]
 
 LOG_PREALLOCATED_BYTES = 4 << 20
 
@@ -33,6 +37,16 @@ def make_directories(directory: str, *, flush: bool) -> None:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+
+
+def flush_data(descriptor: int) -> None:
+    """Wait until the device has the file's contents, and what it takes to find them."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    elif sys.platform == "win32":
+        os.fsync(descriptor)
+    else:
+        os.fdatasync(descriptor)
 
 
 def preallocate(log: str) -> None:

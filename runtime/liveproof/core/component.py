@@ -7,7 +7,8 @@ context, what it declared and mounted, what the store remembers of it, and who i
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
@@ -36,6 +37,13 @@ __all__ = ["Cycle", "Ended"]
 
 Ended = Callable[["Cycle"], None]
 """Told, once, when a cycle has ended, however it did."""
+
+
+# Most components mount nothing and retain nothing; an empty mapping of their own would be half of what
+# they weigh.
+_NONE: Mapping[bytes, None] = MappingProxyType({})
+_NOWHERE: Mapping[bytes, str] = MappingProxyType({})
+_NOTHING: Mapping[bytes, Declaration] = MappingProxyType({})
 
 
 def _nobody(_cycle: Cycle) -> None:
@@ -82,6 +90,7 @@ class Cycle:
         "rival",
         "run",
         "spoiled",
+        "started",
         "task",
         "with_children",
     )
@@ -135,16 +144,17 @@ class Cycle:
         """Whether this is the ``process()`` of a live component."""
         self.result: Any = None
         self.failure: BaseException | None = None
+        self.started = False
         self.carried_over = False
         """Whether this cycle ended without running, because its last outcome stands."""
-        self.declared: dict[bytes, Declaration] = {}
-        self.retained: dict[bytes, None] = {}
+        self.declared: Mapping[bytes, Declaration] = _NOTHING
+        self.retained: Mapping[bytes, None] = _NONE
         """Target states that a memoized call declared in an earlier cycle."""
-        self.mounted: dict[bytes, str] = {}
+        self.mounted: Mapping[bytes, str] = _NOWHERE
         """Children mounted in this cycle → where in the source."""
         self.known: dict[bytes, bytes] | None = None
         """Children that earlier cycles mounted, encoded; ``None`` until somebody asks."""
-        self.with_children: dict[bytes, None] = {}
+        self.with_children: Mapping[bytes, None] = _NONE
         """Those of ``known`` that have children themselves (complete once ``known`` is there)."""
         self.spoiled = False
         """Whether something below failed or is live, so that the outcome must not be remembered."""
@@ -152,9 +162,9 @@ class Cycle:
         self._left = 0
         self._waits = 0
         self._memo_key: bytes | None = None
-        self._states: list[StateFn] = []
+        self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
-        self._new_states: list[bytes] = []
+        self._new_states: Sequence[bytes] = ()
 
     # ---- what the running function may do
 
@@ -173,7 +183,10 @@ class Cycle:
                 f"the container {format_path(target_state.provider.path)} is not applied yet: get its provider "
                 "from mount_target()"
             )
-        declaration = self.declared[target_state.key] = Declaration(target_state)
+        if not self.declared:
+            self.declared = {}
+        declaration = Declaration(target_state)
+        self.declared[target_state.key] = declaration  # type: ignore[index] - a dict of ours
         link: CallFrame | None = frame
         while link is not None and link.outer is not None:
             link.targets.append(target_state.key)
@@ -226,9 +239,7 @@ class Cycle:
 
     def retain_targets(self, targets: Sequence[bytes]) -> None:
         """Keep target states that a remembered call declared."""
-        for key in targets:
-            if key not in self.declared:
-                self.retained[key] = None
+        self.retained = {**self.retained, **dict.fromkeys(key for key in targets if key not in self.declared)}
 
     # ---- places
 
@@ -271,14 +282,22 @@ class Cycle:
             own = self.key
             known = {}
             child: bytes | None = None
+            with_children: dict[bytes, None] = {}
             for key, row in rows:
                 if owner_of(row) == depth and key != own:
                     known[key] = row
                     child = key
                 elif child is not None and key.startswith(child):
-                    self.with_children[child] = None
+                    with_children[child] = None
+            self.with_children = with_children
             self.known = known
         return known
+
+    def note_mount(self, key: bytes, site: str) -> None:
+        """Remember that a child was mounted in this cycle, and where in the source."""
+        if not self.mounted:
+            self.mounted = {}
+        self.mounted[key] = site  # type: ignore[index] - a dict of ours
 
     def child_started(self) -> None:
         """A child that has not ended yet has been mounted."""
@@ -326,7 +345,9 @@ class Cycle:
             self.frame.uses[fn.logic] = None
         if fn.memo:
             self.memoizing = True
-            self._memo_key = fn.call_key(self.args, self.kwargs, self._states)
+            states: list[StateFn] = []
+            self._memo_key = fn.call_key(self.args, self.kwargs, states)
+            self._states = states
 
     @property
     def remembered(self) -> bool:
@@ -364,12 +385,13 @@ class Cycle:
         record = self.record
         remembered = self.remembered
         stored = record.states if remembered and record is not None else []
-        valid, self._new_states = await check_states(self._states, stored)
+        valid, new_states = await check_states(self._states, stored)
+        self._new_states = new_states
         if not remembered or not valid:
             return False
         assert record is not None, "remembered"
-        if self._new_states != record.states:
-            record.states = self._new_states
+        if new_states != record.states:
+            record.states = new_states
             self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
         return True
 
@@ -378,6 +400,7 @@ class Cycle:
     def start(self) -> None:
         """Begin; a place in flight is held."""
         self.run.cycles[self] = None
+        self.started = True
         self.task = self.run.scheduler.spawn(self._live_through(), name=self.processor)
 
     def refuse(self) -> None:
@@ -421,6 +444,7 @@ class Cycle:
         run = self.run
         run.cycles.pop(self, None)
         self.is_open = False
+        self.task = None  # The task's context leads back here; without the loop, no garbage is left.
         if self.holds_place:
             self.holds_place = False
             run.limiter.release()
@@ -532,7 +556,7 @@ class Cycle:
     def _commit(self, part: Part | None, before: ComponentRecord) -> None:
         outcome = self._outcome(part, before, remember=True)
         if outcome.memo is not None:
-            outcome.states = self._new_states
+            outcome.states = list(self._new_states)
         drawer = self._drawer
         if drawer is None and before.calls:
             drawer = self._memos()

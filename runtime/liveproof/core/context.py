@@ -95,6 +95,10 @@ class ContextKey(Generic[T_co]):
         return ("ContextKey", self._key)
 
 
+_UNUSED: list[bytes] = []
+"""The targets of frames that are not of memoized calls: nothing is ever added."""
+
+
 class CallFrame:
     """What one memoized call (or one whole component) was seen to depend on and to declare."""
 
@@ -104,7 +108,7 @@ class CallFrame:
         self.outer = outer
         self.uses: dict[bytes, None] = {}
         """Logic fingerprints of the functions called and context values used, in order."""
-        self.targets: list[bytes] = []
+        self.targets: list[bytes] = _UNUSED if outer is None else []
         """Keys of the target states declared inside, if this is a memoized call's frame."""
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Limiter", "Startable"]
 
 
+QUEUE_MIN = 16
+"""Components that may wait to start, at least, before whoever mounts more is held back."""
+
+
 class Startable(Protocol):
     """Something that needs a place to run."""
 
@@ -30,13 +34,14 @@ class Startable(Protocol):
 class Limiter:
     """``capacity`` places for components in flight."""
 
-    __slots__ = ("_closed", "_full", "_returning", "_scheduler", "_starting", "_used", "capacity")
+    __slots__ = ("_closed", "_full", "_queue_max", "_returning", "_scheduler", "_starting", "_used", "capacity")
 
     def __init__(self, scheduler: Scheduler, capacity: int) -> None:
         if capacity < 1:
             raise ValueError(f"max_inflight_components must be at least 1, not {capacity}")
         self._scheduler = scheduler
         self.capacity = capacity
+        self._queue_max = max(QUEUE_MIN, capacity // 8)
         self._used = 0
         self._closed = False
         self._starting: deque[Startable] = deque()
@@ -52,7 +57,7 @@ class Limiter:
     @property
     def crowded(self) -> bool:
         """Whether so much waits to start that whoever mounts more should pause (memory, not safety)."""
-        return len(self._starting) >= self.capacity
+        return len(self._starting) >= self._queue_max
 
     def start(self, child: Startable) -> None:
         """Start ``child`` now, or as soon as there is a place."""

@@ -117,7 +117,7 @@ async def _mount(
         )
     if run.stopping:
         raise StoppedError(f"component {format_path(path)} was not started: the update was cancelled")
-    parent.mounted[key] = site
+    parent.note_mount(key, site)
     raw = known.get(key)
     record = None if raw is None else decode_record(raw)
     if record is None and not known and parent.record is None:
@@ -230,7 +230,7 @@ async def _use_mount(
         )
     child = await _mount(context, sub, fn, args, kwargs, "mount", site, critical=True)
     assert isinstance(child, Cycle), "it is on the critical path"
-    if child.task is not None or not child.carried_over:
+    if child.started or not child.carried_over:
         await context.cycle.wait_for(child.ready)
     if child.carried_over:
         record = child.record

@@ -25,7 +25,7 @@ class Readiness:
         self._error: BaseException | None = None
         self._waiters: dict[Task, None] | None = None
         self.what = what
-        """What is being waited for, for people: usually the path's text or a component."""
+        """What is being waited for, for people: a path's text, or a component until it has ended."""
 
     @classmethod
     def resolved(cls, scheduler: Scheduler) -> Readiness:
@@ -50,6 +50,7 @@ class Readiness:
         self._scheduler.touch(self, write=True)
         self._resolved = True
         self._error = error
+        self.what = "what has ended"  # Not the component itself: a handle must not keep all of it alive.
         waiters, self._waiters = self._waiters, None
         if waiters is not None:
             for task in waiters:

@@ -21,7 +21,7 @@ DEPTH_MAX = 120
 """Keys in a path at most: ``owner`` must fit the one byte of a MessagePack fixint."""
 
 
-class TargetEntry(msgspec.Struct, array_like=True):
+class TargetEntry(msgspec.Struct, array_like=True, gc=False):
     """What may be in the target under one key.
 
     An intent lists every record that the target may hold; a commit leaves one.
@@ -37,7 +37,7 @@ class TargetEntry(msgspec.Struct, array_like=True):
     """If this is itself a container: its generations."""
 
 
-class ComponentRecord(msgspec.Struct, array_like=True):
+class ComponentRecord(msgspec.Struct, array_like=True, gc=False):
     """What is known of the component at one path."""
 
     owner: int

@@ -12,6 +12,7 @@ Submissions that touch one target state never overlap.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
@@ -59,8 +60,8 @@ class Part:
         key: bytes,
         path: Path,
         record: ComponentRecord,
-        declared: dict[bytes, Declaration],
-        retained: dict[bytes, None],
+        declared: Mapping[bytes, Declaration],
+        retained: Mapping[bytes, None],
         rival: dict[bytes, None] | None,
     ) -> None:
         self.key = key
