@@ -161,7 +161,7 @@ class AsyncioScheduler:
 
     # Tasks --------------------------------------------------------------------------------------
 
-    def spawn(self, coro: Coroutine[Any, Any, None], /, *, name: str) -> asyncio.Task[None]:
+    def spawn(self, coro: Coroutine[Any, Any, None], /, *, name: str) -> Task:
         """Start a task. It first runs after the caller has yielded, whatever the loop's task factory."""
         # Not loop.create_task: asyncio.eager_task_factory would start the task at once.
         task = asyncio.Task(coro, loop=self._loop, name=name)
@@ -185,7 +185,7 @@ class AsyncioScheduler:
                 }
             )
 
-    def current(self) -> asyncio.Task[Any]:
+    def current(self) -> Task:
         """The running task, whoever spawned it."""
         task = asyncio.current_task()  # no loop given: in a foreign thread this raises, as it should
         if task is None:
@@ -302,7 +302,7 @@ def has_running_loop() -> bool:
     return _running_loop() is not None
 
 
-def current_task_or_none() -> asyncio.Task[Any] | None:
+def current_task_or_none() -> Task | None:
     """The running task; None outside of one, or of any loop."""
     return None if _running_loop() is None else asyncio.current_task()
 
