@@ -25,7 +25,15 @@ from typing import Any, TypeVar
 
 from liveproof.abc.scheduler import Task
 
-__all__ = ["AsyncioScheduler", "current_task_or_none", "has_running_loop", "run", "sleep_ns"]
+__all__ = [
+    "AsyncioScheduler",
+    "current_task_or_none",
+    "has_running_loop",
+    "make_runner",
+    "run",
+    "running_loop",
+    "sleep_ns",
+]
 
 T = TypeVar("T")
 
@@ -299,15 +307,16 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 def has_running_loop() -> bool:
     """Whether this thread is inside an event loop."""
-    return _running_loop() is not None
+    return running_loop() is not None
 
 
 def current_task_or_none() -> Task | None:
     """The running task; None outside of one, or of any loop."""
-    return None if _running_loop() is None else asyncio.current_task()
+    return None if running_loop() is None else asyncio.current_task()
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that this thread is inside of, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -326,8 +335,3 @@ async def sleep_ns(ns: int) -> None:
 def make_runner() -> asyncio.Runner:
     """An event loop that is kept between several runs, for blocking callers."""
     return asyncio.Runner()
-
-
-def running_loop() -> object | None:
-    """The identity of the running loop; None outside of one."""
-    return _running_loop()
