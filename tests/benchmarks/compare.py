@@ -34,11 +34,6 @@ MEASUREMENT_MAX_S = 600
 SIZES = (1_000, 10_000, 30_000, 100_000)
 
 
-def environment() -> dict[str, str]:
-    """For the measured processes: no usage statistics sent from a benchmark."""
-    return {**os.environ, "COCOINDEX_DISABLE_USAGE_TRACKING": "1"}
-
-
 def measure(module: str, row: str, directory: Path, n: int | None = None) -> dict[str, Any]:
     """One measurement in a process of its own; on failure, ``error`` says how it failed."""
     with tempfile.TemporaryDirectory(dir=directory, ignore_cleanup_errors=True) as scratch:
@@ -50,7 +45,7 @@ def measure(module: str, row: str, directory: Path, n: int | None = None) -> dic
         failed = {"module": module, "row": row}
         try:
             done = subprocess.run(
-                words, env=environment(), capture_output=True, text=True, check=False,
+                words, capture_output=True, text=True, check=False,
                 timeout=MEASUREMENT_MAX_S,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -173,9 +168,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "versions": {module: versions[module] for module in modules},
         "machine": machine.facts(directory),
-        "flushes": {
-            m: machine.flushes_per_operation(m, "sequential", directory, environment()) for m in modules
-        },
+        "flushes": {m: machine.flushes_per_operation(m, "sequential", directory) for m in modules},
     }
     if page.OURS in modules and (revision := commit()):
         report["versions"][page.OURS] = f"{versions[page.OURS]} ({revision})"

@@ -111,7 +111,7 @@ def _count_flushes(trace: str) -> int:
     return flushes
 
 
-def flushes_per_operation(module: str, row: str, directory: Path, environ: dict[str, str]) -> float | None:
+def flushes_per_operation(module: str, row: str, directory: Path) -> float | None:
     """How often one operation of a row waits for the device, or ``None`` without strace.
 
     The difference of a long run and a short one, so that opening and closing don't count.
@@ -129,7 +129,7 @@ def flushes_per_operation(module: str, row: str, directory: Path, environ: dict[
                 sys.executable, str(Path(__file__).with_name("measure.py")), module, row,
                 "--n", str(n), "--store", str(Path(scratch) / "store"),
             ]  # fmt: skip
-            done = subprocess.run(command, env=environ, capture_output=True, check=False, timeout=300)
+            done = subprocess.run(command, capture_output=True, check=False, timeout=300)
             if done.returncode != 0 or not log.exists():
                 return None
             counts.append(_count_flushes(log.read_text(errors="replace")))
