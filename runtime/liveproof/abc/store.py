@@ -50,9 +50,11 @@ class Store(Protocol):
     def get(self, table: Table, key: bytes, /) -> bytes | None:
         """The value, or ``None``."""
 
-    def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
-        """All entries whose key begins with ``prefix`` (the prefix itself included), in key order, as
-        of one moment. May be abandoned half-way."""
+    def scan(
+        self, table: Table, prefix: bytes, /, *, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """All entries whose key begins with ``prefix`` (the prefix itself included), or the first ``limit``
+        of them, in key order, as of one moment. May be abandoned half-way."""
 
     def write(self, batch: Sequence[Write], /, *, durable: bool) -> None:
         """Apply all of the batch or nothing of it, after all earlier batches, and, with ``durable``, then

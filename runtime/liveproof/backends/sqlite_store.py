@@ -73,8 +73,8 @@ CREATE TABLE entry (
 _GET = "SELECT v FROM entry WHERE t = ? AND k = ?"
 _PUT = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?)"
 _REMOVE = "DELETE FROM entry WHERE t = ? AND k = ?"
-_SCAN = "SELECT k, v FROM entry WHERE t = ? AND k >= ? AND k < ? ORDER BY k"
-_SCAN_TO_END = "SELECT k, v FROM entry WHERE t = ? AND k >= ? ORDER BY k"
+_SCAN = "SELECT k, v FROM entry WHERE t = ? AND k >= ? AND k < ? ORDER BY k LIMIT ?"
+_SCAN_TO_END = "SELECT k, v FROM entry WHERE t = ? AND k >= ? ORDER BY k LIMIT ?"
 
 
 class SqliteStore:
@@ -148,15 +148,18 @@ class SqliteStore:
         value: bytes = row[0]
         return value
 
-    def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
-        """All entries whose key begins with ``prefix``, in key order, as of the call."""
+    def scan(
+        self, table: Table, prefix: bytes, /, *, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Entries whose key begins with ``prefix``, at most ``limit``, in key order, as of the call."""
         end = _successor(prefix)
+        most = -1 if limit is None else limit
         try:
             with self._scan_lock:
                 if end is None:
-                    cursor = self._scanner.execute(_SCAN_TO_END, (int(table), prefix))
+                    cursor = self._scanner.execute(_SCAN_TO_END, (int(table), prefix, most))
                 else:
-                    cursor = self._scanner.execute(_SCAN, (int(table), prefix, end))
+                    cursor = self._scanner.execute(_SCAN, (int(table), prefix, end, most))
                 rows: list[tuple[bytes, bytes]] = cursor.fetchall()
         except sqlite3.Error as error:
             raise self._translated(error, "read") from error

@@ -194,8 +194,8 @@ def current(api: str = "this") -> ComponentContext:
     return context
 
 
-def enter(context: ComponentContext) -> Token[ComponentContext | None]:
-    """Make ``context`` the current one; undo it with :func:`leave`."""
+def enter(context: ComponentContext | None) -> Token[ComponentContext | None]:
+    """Make ``context`` the current one, or none; undo it with :func:`leave`."""
     return _current.set(context)
 
 

@@ -82,16 +82,19 @@ class Ledger:
         """All component rows at or below a path, in path order."""
         return self._merge(prefix, list(self.store.scan(Table.COMPONENT, prefix)))
 
+    def components_few(self, prefix: bytes) -> list[tuple[bytes, bytes]] | None:
+        """Like :meth:`components`, or ``None`` if there are many."""
+        self._scheduler.touch((Table.COMPONENT, prefix), write=False)
+        rows = list(self.store.scan(Table.COMPONENT, prefix, limit=SCAN_INLINE_MAX))
+        if len(rows) == SCAN_INLINE_MAX:
+            return None
+        return self._merge(prefix, rows)
+
     async def components_gently(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Like :meth:`components`; many rows are read off the loop."""
-        self._scheduler.touch((Table.COMPONENT, prefix), write=False)
-        rows: list[tuple[bytes, bytes]] = []
-        for row in self.store.scan(Table.COMPONENT, prefix):
-            rows.append(row)
-            if len(rows) >= SCAN_INLINE_MAX:
-                break
-        else:
-            return self._merge(prefix, rows)
+        few = self.components_few(prefix)
+        if few is not None:
+            return few
         # What is applied while the other thread reads must stay in the overlay until it is merged.
         self._scans += 1
         try:
@@ -179,6 +182,21 @@ class Ledger:
         self._waiting.append(then)
         self.put(writes)
 
+    def record_now(self, writes: list[Write]) -> bool:
+        """Write at once, durably, if that waits for nothing: the store does not, and no batch is under way.
+
+        For whoever has nobody to share a batch with. Returns False, having done nothing, if it would wait.
+        Raises the store's error.
+        """
+        if self.store.blocking or self._writer_busy or self._waiting:
+            return False
+        self.put(writes)
+        batch, self._gathering = self._gathering, {}
+        error = self._write_batch(batch)
+        if error is not None:
+            raise error
+        return True
+
     def _forget(self, entries: Iterable[tuple[Table, bytes]]) -> None:
         if self._scans:
             self._applied.update(dict.fromkeys(entries))
@@ -202,6 +220,7 @@ class Ledger:
             return
         if not self._waiting and not self._drainers:
             # Nobody waits: let it linger, so that it shares a batch with what comes next.
+            # One timer serves all that comes meanwhile.
             if self._linger is None and self._gathering:
                 self._linger = self._scheduler.call_at(self._scheduler.now() + LINGER_NS, self._lingered)
             return
@@ -214,9 +233,6 @@ class Ledger:
 
     def _start_writer(self) -> None:
         self._writer_busy = True
-        if self._linger is not None:
-            self._linger.cancel()
-            self._linger = None
         if self._writer is None:
             self._writer = self._scheduler.spawn(self._write_batches(), name="liveproof: store writer")
         elif self._writer_parked:
@@ -233,7 +249,7 @@ class Ledger:
                     for then in waiting:
                         then(error)
                     if error is not None and not waiting:
-                        break  # Nothing is lost: the writes stay in the overlay for the next batch.
+                        break
                 if self._unmaintained >= MAINTENANCE_WRITES and self.failure is None:
                     await self._maintain()
                     if self._gathering or self._waiting:
@@ -261,29 +277,47 @@ class Ledger:
     async def _apply(
         self, batch: dict[tuple[Table, bytes], bytes | None], *, durable: bool
     ) -> BaseException | None:
-        writes = [(table, key, value) for (table, key), value in batch.items()]
-        store = self.store
-        self._in_flight = batch
-        try:
-            if writes:
-                self._unmaintained += len(writes)
-                if len(writes) <= INLINE_WRITES_MAX:
-                    store.write(writes, durable=False)
-                else:
-                    await self._scheduler.run_blocking(_write, store, writes)
-            if durable and store.blocking:
-                await self._scheduler.run_blocking(store.flush)
-        except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this batch
-            if self.failure is None:
-                self.failure = exc
-            self._in_flight = {}
-            for entry, value in batch.items():
-                if entry not in self._gathering and entry not in self._held:
-                    self._gathering[entry] = value
-            return exc
+        error: BaseException | None = None
+        if len(batch) <= INLINE_WRITES_MAX:
+            error = self._write_batch(batch)
+        else:
+            self._in_flight = batch
+            try:
+                await self._scheduler.run_blocking(_write, self.store, _writes(batch))
+            except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this batch
+                error = exc
+            self._applied_or_not(batch, error)
+        if error is None and durable and self.store.blocking:
+            try:
+                await self._scheduler.run_blocking(self.store.flush)
+            except Exception as exc:  # noqa: BLE001 - as above
+                error = self.failure = exc
+        return error
+
+    def _write_batch(self, batch: dict[tuple[Table, bytes], bytes | None]) -> BaseException | None:
+        error: BaseException | None = None
+        if batch:
+            self._unmaintained += len(batch)
+            try:
+                self.store.write(_writes(batch), durable=False)
+            except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this batch
+                error = exc
+        self._applied_or_not(batch, error)
+        return error
+
+    def _applied_or_not(
+        self, batch: dict[tuple[Table, bytes], bytes | None], error: BaseException | None
+    ) -> None:
         self._in_flight = {}
-        self._forget(batch)
-        return None
+        if error is None:
+            self._forget(batch)
+            return
+        # Nothing is lost: the writes stay in the overlay, for the next batch.
+        if self.failure is None:
+            self.failure = error
+        for entry, value in batch.items():
+            if entry not in self._gathering and entry not in self._held:
+                self._gathering[entry] = value
 
     # ---- ending
 
@@ -328,6 +362,10 @@ class Ledger:
         assert all(entry in self._overlay for entry in self._gathering)
         assert all(entry in self._overlay for entry in self._held)
         assert not any(entry in self._gathering for entry in self._held)
+
+
+def _writes(batch: dict[tuple[Table, bytes], bytes | None]) -> list[Write]:
+    return [(table, key, value) for (table, key), value in batch.items()]
 
 
 def _write(store: Store, writes: list[Write]) -> None:

@@ -26,7 +26,7 @@ from liveproof.core.handle import ComponentMountHandle
 from liveproof.core.operations import Dropped, Kind, Operation, Operations, Outcome, Replaced, Start
 from liveproof.core.paths import Path, encode_path, format_path
 from liveproof.core.readiness import Readiness
-from liveproof.core.records import DEPTH_MAX, ComponentRecord, encode_record, owner_of
+from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
 from liveproof.errors import StoppedError
 
 if TYPE_CHECKING:
@@ -422,7 +422,7 @@ class LiveController:
         key = self.key + sub_key
         if len(call.sub) > 1:
             self._below[sub_key] = op.seq
-        record = load_record(run, key)
+        record, known = _look_up(run, key, len(self.path) + len(call.sub))
         if is_live_component_class(call.fn):
             assert isinstance(call.fn, type), "a class"
             child: LiveController | Cycle = LiveController(
@@ -454,6 +454,7 @@ class LiveController:
                 on_end=lambda cycle: self.finished(op, cycle.ready.error),
                 record=record,
             )
+            child.known = known
             child.prepare_memo()
             if child.remembered and not child.has_states and op.absorbed_delete is None:
                 if key not in run.controllers:
@@ -529,6 +530,17 @@ class _Deletion:
         finally:
             run.limiter.release()
             controller.finished(self._op, error)
+
+
+def _look_up(
+    run: Run, key: bytes, depth: int
+) -> tuple[ComponentRecord | None, dict[bytes, bytes] | None]:
+    """What is known of a component, and of its children unless they are many."""
+    rows = run.ledger.components_few(key)
+    if rows is None:
+        return load_record(run, key), None
+    record = decode_record(rows[0][1]) if rows and rows[0][0] == key else None
+    return record, {row_key: row for row_key, row in rows if row_key != key and owner_of(row) == depth}
 
 
 def _call_of(op: Operation) -> _Call:

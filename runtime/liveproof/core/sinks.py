@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from liveproof.core.context import detach
+from liveproof.core.context import detach, enter, leave
 from liveproof.core.failures import log
 from liveproof.core.targets import ChildTargetDef, TargetActionSink
 
@@ -54,6 +54,23 @@ class SinkQueue:
             # The task starts only after the caller has yielded, so that everything that became
             # durable in the same flush is in its first batch.
             self._scheduler.spawn(self._serve(), name="liveproof: sink")
+
+    async def apply_now(self, ticket: Ticket) -> bool:
+        """Apply the ticket in the calling task, if nothing else is being applied. Returns False, having done
+        nothing, otherwise."""
+        if self._busy:
+            return False
+        self._busy = True
+        token = enter(None)
+        try:
+            await self._apply_one(ticket)
+        finally:
+            leave(token)
+            self._busy = False
+            if self._waiting:
+                self._busy = True
+                self._scheduler.spawn(self._serve(), name="liveproof: sink")
+        return True
 
     async def _serve(self) -> None:
         detach()

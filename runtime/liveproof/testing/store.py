@@ -49,10 +49,12 @@ class MemoryStore:
         """The value, or ``None``."""
         return self._contents().get((table, key))
 
-    def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
-        """All entries whose key begins with ``prefix``, in order, as of the call."""
+    def scan(
+        self, table: Table, prefix: bytes, /, *, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Entries whose key begins with ``prefix``, at most ``limit``, in order, as of the call."""
         inside = ((k, v) for (t, k), v in self._contents().items() if t == table and k.startswith(prefix))
-        return iter(sorted(inside))
+        return iter(sorted(inside)[:limit])
 
     def write(self, batch: Sequence[Write], /, *, durable: bool) -> None:
         """Look at all of the batch first, so that it can't fail half-way."""
@@ -157,6 +159,8 @@ def _check_scans(store: Store) -> None:
     for prefix in dict.fromkeys(key[:end] for key in (*_KEYS, b"nothing") for end in range(len(key) + 1)):
         want = [(key, b"v" + key) for key in _KEYS if key.startswith(prefix)]
         _equal(list(store.scan(Table.OWNER, prefix)), want, f"scan(OWNER, {prefix!r})")
+        some = store.scan(Table.OWNER, prefix, limit=2)
+        _equal(list(some), want[:2], f"scan(OWNER, {prefix!r}, limit=2)")
     _equal(list(store.scan(Table.STATE, b"")), [], "scan of an empty table")
     many = [b"%05d" % n for n in range(5_000)]
     store.write([(Table.STATE, key, key) for key in reversed(many)], durable=False)
