@@ -213,8 +213,9 @@ def render(report: Measurement) -> str:
         "with what they should be when the last `ready()` has returned (*late*: entries wrong then) and "
         "after the app has ended (*lost*: entries wrong for good). A re-scan must call no sink (*needless*: "
         "actions that it asked for). Nothing said means nothing wrong.",
-        "- **Ratios** are of the medians; *over the rounds* has the smallest and largest ratio of one round. *CPU "
-        "each* is processor time of all threads per operation, cocoindex : liveproof, which other load on the machine hardly touches.",
+        "- **Ratios** are of the medians; *over the rounds* has the smallest and largest ratio of one round. "
+        "*CPU each* is processor time of all threads per operation, cocoindex : liveproof; other load on the "
+        "machine hardly touches it.",
         "",
         "## To keep in mind",
         "",
