@@ -61,6 +61,9 @@ Work: TypeAlias = "Callable[[_Handle[R]], Coroutine[Any, Any, R]]"
 class _Handle(Generic[R]):
     """A run in a task of its own, and those who wait for it or watch it."""
 
+    done_word = "done"
+    """What a report calls it when it has succeeded."""
+
     def __init__(self, app: App[Any, Any], work: Work[R]) -> None:
         self._app = app
         self._work = work
@@ -179,6 +182,14 @@ class _Handle(Generic[R]):
         self._stop_asked = True
         if self._run is not None:
             self._run.stop()
+        elif self._session is not None:
+            for task in self._session.turns:
+                self._session.scheduler.unpark(task)
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether somebody cancelled it."""
+        return self._stop_asked
         self._notify()
 
     async def _until_ended(self) -> None:
@@ -243,9 +254,13 @@ class _Handle(Generic[R]):
 class UpdateHandle(_Handle[R]):
     """A running or ended update: await it, ask for its counts, watch it."""
 
+    done_word = "updated"
+
 
 class DropHandle(_Handle[None]):
     """A running or ended drop."""
+
+    done_word = "dropped"
 
 
 class App(Generic[P, R]):
@@ -336,7 +351,7 @@ class App(Generic[P, R]):
 
     async def _update(self, handle: _Handle[R], *, live: bool, full_reprocess: bool) -> R:
         session = handle.session
-        await self._turn(session)
+        await self._turn(handle)
         run = self._new_run(session, live=live, full_reprocess=full_reprocess)
         session.running[self.name] = run
         try:
@@ -346,10 +361,13 @@ class App(Generic[P, R]):
             for task in session.turns:
                 session.scheduler.unpark(task)
 
-    async def _turn(self, session: Session) -> None:
+    async def _turn(self, handle: _Handle[Any]) -> None:
         """Wait until no other update of this app runs: two cycles of one path never overlap (ORD-6)."""
+        session = handle.session
         task = session.scheduler.current()
         while (other := session.running.get(self.name)) is not None:
+            if handle.stop_asked:
+                raise StoppedError(f"the update of app {self.name!r} was cancelled before it began")
             if other.live:
                 raise RuntimeError(f"app {self.name!r} is being updated live already: stop that update first")
             session.turns[task] = None
@@ -447,8 +465,7 @@ class App(Generic[P, R]):
 
     async def _drop(self, handle: _Handle[None]) -> None:
         session = handle.session
-        if session.running.get(self.name) is not None:
-            await self._turn(session)
+        await self._turn(handle)
         run = self._new_run(session, live=False, full_reprocess=False)
         session.running[self.name] = run
         handle.attach(run)

@@ -15,6 +15,7 @@ from liveproof.core.context import HandlerChain
 from liveproof.core.drawer import MemoDrawer
 from liveproof.core.failures import report_failure
 from liveproof.core.paths import decode_path
+from liveproof.core.readiness import Readiness
 from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
 from liveproof.core.submit import Part, submit
 
@@ -140,6 +141,21 @@ async def delete_component(
     rows = await run.ledger.components_gently(key)
     if not all_below:
         rows = _family(run, key, rows)
+    ended = Readiness(run.scheduler, f"the deletion of {run.format_key(key)}")
+    mine = [row_key for row_key, _ in rows if row_key not in run.deleting]
+    for row_key in mine:
+        run.deleting[row_key] = ended
+    try:
+        return await _delete_rows(run, [row for row in rows if run.deleting[row[0]] is ended])
+    finally:
+        for row_key in mine:
+            del run.deleting[row_key]
+        ended.resolve()
+
+
+async def _delete_rows(
+    run: Run, rows: list[tuple[bytes, bytes]]
+) -> list[tuple[Path, str, BaseException]]:
     parts: list[Part] = []
     records: list[tuple[bytes, Path, ComponentRecord]] = []
     for row_key, raw in reversed(rows):  # Descendants first.

@@ -58,6 +58,7 @@ class Cycle:
         "_left",
         "_memo_key",
         "_new_states",
+        "_returning",
         "_states",
         "_waits",
         "args",
@@ -91,6 +92,7 @@ class Cycle:
         "run",
         "spoiled",
         "started",
+        "strangers_below",
         "task",
         "with_children",
     )
@@ -156,11 +158,14 @@ class Cycle:
         """Children that earlier cycles mounted, encoded; ``None`` until somebody asks."""
         self.with_children: Mapping[bytes, None] = _NONE
         """Those of ``known`` that have children themselves (complete once ``known`` is there)."""
+        self.strangers_below = False
+        """Whether the store has components below this one that others than it mounted."""
         self.spoiled = False
         """Whether something below failed or is live, so that the outcome must not be remembered."""
         self.frame = CallFrame()
         self._left = 0
         self._waits = 0
+        self._returning = False
         self._memo_key: bytes | None = None
         self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
@@ -254,8 +259,16 @@ class Cycle:
         """Take a place again after :meth:`give_way`."""
         self._waits -= 1
         assert self._waits >= 0, "came back more often than gave way"
-        if self._waits == 0 and not self.run.stopping:
+        if self._waits or self.holds_place or self._returning or self.run.stopping:
+            return  # Another of its tasks waits still, or is coming back already.
+        self._returning = True
+        try:
             await self.run.limiter.reacquire()
+        finally:
+            self._returning = False
+        if self._waits:
+            self.run.limiter.release()  # Another of its tasks has begun to wait meanwhile.
+        else:
             self.holds_place = True
 
     async def wait_for(self, ready: Readiness) -> None:
@@ -281,14 +294,19 @@ class Cycle:
             depth = len(self.path)
             own = self.key
             known = {}
-            child: bytes | None = None
+            above: list[bytes] = []
             with_children: dict[bytes, None] = {}
             for key, row in rows:
-                if owner_of(row) == depth and key != own:
+                if key == own:
+                    continue
+                while above and not key.startswith(above[-1]):
+                    above.pop()
+                if owner_of(row) == depth:
                     known[key] = row
-                    child = key
-                elif child is not None and key.startswith(child):
-                    with_children[child] = None
+                    above.append(key)
+                else:
+                    self.strangers_below = True
+                    with_children.update(dict.fromkeys(above))
             self.with_children = with_children
             self.known = known
         return known
@@ -458,8 +476,8 @@ class Cycle:
         enter(ComponentContext(self, self.frame, self.handlers))
         counter = run.stats.of(self.processor)
         counter.num_execution_starts += 1
-        if not self.refuses_use_mount and self.key in run.controllers:
-            await self._replace_live()
+        if not self.refuses_use_mount and (self.key in run.controllers or self.key in run.deleting):
+            await self._take_place()
         if self._states and await self._states_good():
             self.carry_over()
             return
@@ -491,12 +509,17 @@ class Cycle:
         if run.probing:
             run.probe.event("cycle.end", self.path, processor=self.processor)
 
-    async def _replace_live(self) -> None:
-        """What ran live at this path must have ended before its successor begins (ORD-6)."""
+    async def _take_place(self) -> None:
+        """What ran live at this path, or is being deleted there, must have ended first (ORD-6)."""
+        run = self.run
         self.is_open = True  # So that it can be interrupted.
         await self.give_way()
         try:
-            await self.run.drain_live(self.key)
+            await run.drain_live(self.key)
+            if self.key in run.deleting:
+                await run.deleted(self.key)
+                self.record = load_record(run, self.key)
+                self.known = None
         finally:
             await self.come_back()
 

@@ -193,10 +193,10 @@ class LiveController:
         self._machine = Operations()
         self._watchers: dict[Task, int] = {}
         """Who waits for the watermark to reach which operation."""
-        self._stranded: dict[Task, None] = {}
-        """Tasks that wait in ``mark_ready()`` for the catch-up to unwind around them."""
         self._below: dict[bytes, int] = {}
         """Longer sub-paths → the last update there: what an absorbed deletion must spare."""
+        self._scanned = 0
+        """The last full update that succeeded: it has done what any earlier deletion would do."""
         self._task: Task | None = None
         self._phase = "starting"
         self._caught_up = False
@@ -216,6 +216,9 @@ class LiveController:
         run = self.run
         enter(ComponentContext(self.site, self.site.frame, self.handlers, live_operator=True))
         await run.drain_live(self.key)
+        if self.key in run.deleting:
+            await run.deleted(self.key)
+            self._record = load_record(run, self.key)
         run.controllers[self.key] = self
         error: BaseException | None = None
         operator = LiveComponentOperator(self)
@@ -241,7 +244,13 @@ class LiveController:
         error: BaseException | None = None
         try:
             await self._reached(self._machine.last_seq)
-            if failure is not None and not self._asked_for(failure):
+            if failure is not None and self._asked_for(failure):
+                # mark_ready() in a ``finally`` block ends the component by a cancellation, which would hide
+                # the exception that led there.
+                failure = failure.__context__ if self._caught_up else None
+                if isinstance(failure, run.scheduler.cancelled):
+                    failure = None
+            if failure is not None:
                 error = await self.report(failure, kind="process_live")
             elif run.stopping and not self.ready.is_resolved:
                 error = StoppedError(f"live component {format_path(self.path)} was cancelled")
@@ -249,8 +258,6 @@ class LiveController:
             self._phase = "ended"
             del run.controllers[self.key]
             self._become_ready(error)
-            for task in self._stranded:
-                run.scheduler.cancel(task)
             self.ended.resolve()
             run.note_end()
 
@@ -288,23 +295,24 @@ class LiveController:
 
     async def mark_ready(self) -> None:
         """See the operator."""
-        if self._caught_up:
-            return  # Called again while the component unwinds.
-        await self._reached(self._machine.last_seq)
-        self._become_ready(None)
-        if self.run.live or self._phase != "running":
-            return
-        self._caught_up = True
         scheduler = self.run.scheduler
-        assert self._task is not None, "nobody could call this before the start"
-        scheduler.cancel(self._task)
         task = scheduler.current()
-        self._stranded[task] = None
-        try:
-            while True:
-                await scheduler.park(self)
-        finally:
-            self._stranded.pop(task, None)
+        if self._caught_up and task is self._task:
+            return  # Called again while the component unwinds.
+        if not self._caught_up:
+            await self._reached(self._machine.last_seq)
+            self._become_ready(None)
+            if self.run.live or self._phase != "running":
+                return
+            self._caught_up = True
+            assert self._task is not None, "nobody could call this before the start"
+            scheduler.cancel(self._task)
+        # A helper task of the component may be the one that called: it must end as well, and now, because
+        # the component may wait for it.
+        if task is not self._task:
+            scheduler.cancel(task)
+        while True:
+            await scheduler.park(self)
 
     async def _reached(self, seq: int) -> None:
         """Wait until every operation up to ``seq`` has ended."""
@@ -393,6 +401,12 @@ class LiveController:
         run = self.run
         self._below.clear()
         first, self._first_rival = self._first_rival, None
+
+        def full_ended(cycle: Cycle) -> None:
+            if cycle.failure is None:
+                self._scanned = op.seq
+            self.finished(op, cycle.ready.error)
+
         cycle = Cycle(
             run,
             self.path,
@@ -406,7 +420,7 @@ class LiveController:
             # Within the app's first full cycle nobody may declare what another one has; later ones stand
             # for themselves.
             rival={} if first is None else first,
-            on_end=lambda cycle: self.finished(op, cycle.ready.error),
+            on_end=full_ended,
             record=load_record(run, self.key),
         )
         cycle.processor = self.processor
@@ -474,6 +488,8 @@ class LiveController:
         assert op.absorbed_delete is not None, "nothing was absorbed"
         depth = len(self.path)
         try:
+            if self._scanned > op.absorbed_delete:
+                return
             for key, row in await self.run.ledger.components_gently(child.key):
                 if owner_of(row) != depth or key == child.key:
                     continue

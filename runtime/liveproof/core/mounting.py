@@ -9,13 +9,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, C
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from liveproof.abc.live_map import LiveMapFeed, LiveMapView
+from liveproof.abc.store import Table
 from liveproof.core.component import Cycle
 from liveproof.core.context import ComponentContext, ComponentSubpath, MountKind, component_subpath, current
 from liveproof.core.handle import ComponentMountHandle
 from liveproof.core.live import LiveComponent, LiveComponentOperator, LiveController, is_live_component_class
 from liveproof.core.paths import Path, StableKey, Symbol, encode_path, format_path
 from liveproof.core.readiness import Readiness
-from liveproof.core.records import DEPTH_MAX, decode_record
+from liveproof.core.records import DEPTH_MAX, decode_record, encode_record
 from liveproof.core.targets import (
     TargetState,
     TargetStateProvider,
@@ -119,7 +120,13 @@ async def _mount(
         raise StoppedError(f"component {format_path(path)} was not started: the update was cancelled")
     parent.note_mount(key, site)
     raw = known.get(key)
+    if raw is None and parent.strangers_below:
+        raw = run.ledger.get(Table.COMPONENT, key)
     record = None if raw is None else decode_record(raw)
+    if record is not None and record.owner != len(parent.path) and key not in run.deleting:
+        # From now on it is ours: whoever mounted it before must not collect it (GC-2).
+        record.owner = len(parent.path)
+        run.ledger.put([(Table.COMPONENT, key, encode_record(record))])
     if record is None and not known and parent.record is None:
         parent.ensure_row()
     if is_live_component_class(fn):
@@ -160,12 +167,13 @@ async def _mount(
         memoizing=parent.memoizing,
     )
     child.prepare_memo()
-    if child.remembered and not child.has_states and key not in run.controllers:
+    busy = key in run.controllers or key in run.deleting
+    if child.remembered and not child.has_states and not busy:
         child.carry_over()
         if parent.memoizing:
             parent.frame.uses.update(child.frame.uses)
         return child if critical else None
-    if record is not None and key not in parent.with_children:
+    if raw is not None and key in known and key not in parent.with_children:
         child.known = {}
     parent.ensure_row()
     parent.child_started()

@@ -76,6 +76,8 @@ class Run:
         """Containers applied in this run, by target key."""
         self.controllers: dict[bytes, LiveController] = {}
         """Live components that run now, by component key."""
+        self.deleting: dict[bytes, Readiness] = {}
+        """Components that are being deleted now → when that has ended."""
         self.cycles: dict[Cycle, None] = {}
         """Cycles that run now."""
         self.ended: dict[Task, None] = {}
@@ -175,6 +177,11 @@ class Run:
             if not below:
                 return
             await self.controllers[max(below, key=len)].drain()
+
+    async def deleted(self, key: bytes) -> None:
+        """Wait until nothing deletes the component at this path any more."""
+        while (ended := self.deleting.get(key)) is not None:
+            await ended.wait()
 
     async def sleep(self, duration_ns: int) -> None:
         """Wait for a time."""

@@ -206,7 +206,7 @@ class _Submission:
         if output is None:
             if declaration.child is not None:
                 self._resolve(declaration, own, None, None)
-            if entry is None or entry.container != generation or entry.own != own:
+            if key not in part.entries or entry is None or entry.container != generation or entry.own != own:
                 possible, missing = _valid(entry, generation)
                 part.entries[key] = TargetEntry(possible, missing, generation, own)
                 part.changed = True

@@ -55,8 +55,8 @@ def is_temporary(name: str) -> bool:
 
 
 def is_gone(exc: OSError) -> bool:
-    """Whether the error means that there is nothing of that name."""
-    return isinstance(exc, (FileNotFoundError, NotADirectoryError))
+    """Whether the error means that there is nothing of that name, or that nothing can be."""
+    return isinstance(exc, (FileNotFoundError, NotADirectoryError)) or exc.errno == errno.ENAMETOOLONG
 
 
 def join(root: str, key: str) -> str:

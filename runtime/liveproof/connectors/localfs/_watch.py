@@ -18,6 +18,7 @@ from liveproof.abc.live_map import LiveMapSubscriber, SingleWatcherGuard
 from liveproof.connectors.localfs._file import File, as_file
 from liveproof.connectors.localfs._inbox import Inbox
 from liveproof.connectors.localfs._index import Index
+from liveproof.connectors.localfs._leaving import Leaving
 from liveproof.connectors.localfs._path import FilePath, World, reporter, world
 from liveproof.connectors.localfs._walk import Found, Walk, is_gone, join
 from liveproof.core.context import current
@@ -113,6 +114,7 @@ class _Session:
         self._reported: OSError | None = None
         """Why they did when it was last reported, unless everything was fine since."""
         self._retry_ns = RETRY_NS_MIN
+        self._leaving = Leaving()
 
     async def run(self) -> None:
         if current("watch()").cycle.run.live:  # catch-up ends with mark_ready()
@@ -178,6 +180,7 @@ class _Session:
         if self.watch is None and self._blind is not None and is_gone(self._blind):
             return  # The root is missing: that was reported, and there is nothing to scan.
         await self._subscriber.update_all()
+        self._leaving.clear()  # It has waited for everything before it.
 
     async def scanned(self, walk: Walk) -> None:
         """A walk of everything has ended: what it saw is what we know."""
@@ -265,6 +268,7 @@ class _Session:
 
     async def _found(self, found: Found) -> None:
         self._index.add_file(found.key)
+        await self._leaving.make_room(found.key)
         await self._subscriber.update(found.key, as_file(self._here, self._items._path, found))
 
     async def _gone(self, key: str) -> bool:
@@ -275,11 +279,14 @@ class _Session:
             files, directories = self._index.cut(key)
             for directory in directories:
                 self._unwatch(directory)
-            for file in files:
-                await self._subscriber.delete(file)
+            await self._delete(files)
         if self._index.remove_file(key):
-            await self._subscriber.delete(key)
+            await self._delete([key])
         return True
+
+    async def _delete(self, keys: list[str]) -> None:
+        for key in keys:
+            self._leaving.add(key, await self._subscriber.delete(key))
 
     def _unwatch(self, directory: str) -> None:
         path = join(self._root, directory)
@@ -291,7 +298,7 @@ class _Session:
         """A directory is new, or has another name, or is another one of the same name."""
         index = self._index
         if index.remove_file(key):
-            await self._subscriber.delete(key)
+            await self._delete([key])
         if not walk.enters(key):
             return await self._gone(key)
         if index.links:
@@ -304,6 +311,5 @@ class _Session:
             async for found in found_files:
                 before.pop(found.key, None)
                 await self._found(found)
-        for file in before:
-            await self._subscriber.delete(file)
+        await self._delete(list(before))
         return not index.links_directories
