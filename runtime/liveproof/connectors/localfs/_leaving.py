@@ -1,7 +1,8 @@
 """Deletions under way, so that what takes their place can wait for them.
 
-A target that mirrors the source can not write a file "a" while there is a file "a/b", nor the other way round.
-Operations on different keys are concurrent, so whoever knows that one makes room for the other sees to it.
+A target that mirrors the source can not write a file "a" while there is a file "a/b", nor the other way
+round. Operations on different keys are concurrent, so whoever knows that one makes room for the other
+sees to it.
 """
 
 from __future__ import annotations

@@ -270,8 +270,8 @@ def _root_key(path: PathArgument, *, api: str, file: bool) -> tuple[str | None, 
 def declare_file(
     path: PathArgument, content: bytes | str, *, create_parent_dirs: bool = False
 ) -> None:
-    """Let the running component own a file, as :meth:`DirTarget.declare_file` does. Directories that were made
-    for it stay when it goes: nothing says which of them somebody else counts on."""
+    """Let the running component own a file, as :meth:`DirTarget.declare_file` does. Directories that were
+    made for it stay when it goes: nothing says which of them somebody else counts on."""
     key = _root_key(path, api="declare_file()", file=True)
     declare_target_state(_root.target_state(key, EntrySpec(_as_bytes(content), create_parent_dirs)))
 
