@@ -3,6 +3,7 @@
 from liveproof.abc.live_map import LiveMapFeed, LiveMapView, SingleWatcherGuard
 from liveproof.app import App, AppConfig, DropHandle, UpdateHandle
 from liveproof.core.absence import NON_EXISTENCE, NonExistenceType, is_non_existence
+from liveproof.core.auto_refresh import auto_refresh
 from liveproof.core.context import (
     ComponentContext,
     ComponentSubpath,
@@ -25,15 +26,9 @@ from liveproof.core.fingerprint import (
 from liveproof.core.fingerprint import fingerprint as memo_fingerprint
 from liveproof.core.handle import ComponentMountHandle
 from liveproof.core.live import LiveComponent, LiveComponentOperator
-from liveproof.core.mounting import (
-    LiveMapSubscriber,
-    auto_refresh,
-    map,
-    mount,
-    mount_each,
-    mount_target,
-    use_mount,
-)
+from liveproof.core.live_map import LiveMapSubscriber
+from liveproof.core.mapping import map  # noqa: A004 - the page's name
+from liveproof.core.mounting import mount, mount_each, mount_target, use_mount
 from liveproof.core.paths import ROOT_PATH, StableKey, StablePath, Symbol
 from liveproof.core.provider import ContextProvider
 from liveproof.core.stats import ComponentStats, UpdateSnapshot, UpdateStats, UpdateStatus

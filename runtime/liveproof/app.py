@@ -185,12 +185,12 @@ class _Handle(Generic[R]):
         elif self._session is not None:
             for task in self._session.turns:
                 self._session.scheduler.unpark(task)
+        self._notify()
 
     @property
     def stop_asked(self) -> bool:
         """Whether somebody cancelled it."""
         return self._stop_asked
-        self._notify()
 
     async def _until_ended(self) -> None:
         if not self._begun:
@@ -283,8 +283,8 @@ class App(Generic[P, R]):
             raise TypeError(f"an App takes its main function second, not {main_fn!r}")
         self._config = config
         self._main_fn = main_fn
-        self._args = args
-        self._kwargs = kwargs
+        self._args: tuple[Any, ...] = args
+        self._kwargs: dict[str, Any] = kwargs
         try:
             inspect.signature(inspect.unwrap(main_fn)).bind(*args, **kwargs)
         except TypeError as exc:

@@ -7,7 +7,7 @@ import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from liveproof.abc.probe import NULL_PROBE
 from liveproof.backends.asyncio_scheduler import AsyncioScheduler, has_running_loop, make_runner, running_loop
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from liveproof.abc.probe import Probe
     from liveproof.abc.scheduler import Scheduler
     from liveproof.abc.store import Store
-    from liveproof.app import App
 
 __all__ = [
     "Environment",
@@ -42,6 +41,13 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+class RegisteredApp(Protocol):
+    """What an environment knows of its apps."""
+
+    @property
+    def name(self) -> str: ...
 
 
 class EnvironmentBuilder:
@@ -133,7 +139,7 @@ class Environment:
         self._session: Session | None = None
         self._beside: str | None = None
         self._closed = False
-        self._apps: weakref.WeakValueDictionary[str, App[Any, Any]] = weakref.WeakValueDictionary()
+        self._apps: weakref.WeakValueDictionary[str, RegisteredApp] = weakref.WeakValueDictionary()
 
     @property
     def name(self) -> str:
@@ -181,11 +187,11 @@ class Environment:
             )
         return self._store
 
-    def register(self, app: App[Any, Any]) -> None:
+    def register(self, app: RegisteredApp) -> None:
         """Note an app, for listings."""
         self._apps[app.name] = app
 
-    def apps(self) -> list[App[Any, Any]]:
+    def apps(self) -> list[RegisteredApp]:
         """The apps that live in this environment."""
         return list(self._apps.values())
 
@@ -247,7 +253,7 @@ class LazyEnvironment:
         self._stack: contextlib.AsyncExitStack | None = None
         self._runner: Any = None
         self._beside: str | None = None
-        self._apps: weakref.WeakValueDictionary[str, App[Any, Any]] = weakref.WeakValueDictionary()
+        self._apps: weakref.WeakValueDictionary[str, RegisteredApp] = weakref.WeakValueDictionary()
 
     @property
     def name(self) -> str:
@@ -272,11 +278,11 @@ class LazyEnvironment:
             raise RuntimeError("the environment has started: register its lifespan before, or stop() it first")
         self._lifespan = fn
 
-    def register(self, app: App[Any, Any]) -> None:
+    def register(self, app: RegisteredApp) -> None:
         """Note an app, for listings."""
         self._apps[app.name] = app
 
-    def apps(self) -> list[App[Any, Any]]:
+    def apps(self) -> list[RegisteredApp]:
         """The apps that live in this environment."""
         return list(self._apps.values())
 
@@ -416,5 +422,5 @@ class _Runtime:
 
 
 def runtime() -> _Runtime:
-    """The default environment for the extent of a block: ``with runtime():`` or ``async with runtime():``."""
+    """The default environment for the extent of a block, after ``with`` or ``async with``."""
     return _Runtime()

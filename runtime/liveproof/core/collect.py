@@ -162,7 +162,7 @@ async def _delete_rows(
         record = decode_record(raw)
         path = run.path_of(row_key)
         records.append((row_key, path, record))
-        parts.append(Part(row_key, path, record, {}, {}, None))
+        parts.append(Part(row_key, path, record, {}, {}, None, ()))
     await submit(run, parts)
     failures: list[tuple[Path, str, BaseException]] = []
     kept: list[bytes] = []

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from liveproof.abc.store import Table
 from liveproof.core.collect import collect
 from liveproof.core.context import CallFrame, ComponentContext, HandlerChain, MountKind, display_name, enter
-from liveproof.core.failures import report_failure
 from liveproof.core.drawer import MemoDrawer
+from liveproof.core.failures import report_failure
 from liveproof.core.fingerprint import StateFn
 from liveproof.core.function import Function
 from liveproof.core.logic import is_live, logic_of_callable
 from liveproof.core.memo import MemoEntry, check_states
 from liveproof.core.paths import Path, format_path
+from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import ComponentRecord, decode_record, encode_record, owner_of
 from liveproof.core.submit import Part, submit
@@ -54,15 +55,18 @@ class Cycle:
     """One run of a component's function, from its mount to its end."""
 
     __slots__ = (
+        "_declared",
         "_drawer",
         "_left",
         "_memo_key",
+        "_mounted",
         "_new_states",
         "_returning",
         "_states",
         "_waits",
         "args",
         "carried_over",
+        "critical",
         "declared",
         "existed",
         "failure",
@@ -82,9 +86,9 @@ class Cycle:
         "parent_path",
         "path",
         "processor",
+        "rank",
         "ready",
         "record",
-        "critical",
         "refuses_use_mount",
         "result",
         "retained",
@@ -97,7 +101,7 @@ class Cycle:
         "with_children",
     )
 
-    def __init__(  # noqa: PLR0913 - it is what a mount is made of
+    def __init__(
         self,
         run: Run,
         path: Path,
@@ -111,6 +115,7 @@ class Cycle:
         critical: bool = False,
         handlers: HandlerChain | None,
         rival: dict[bytes, None],
+        rank: Rank = (),
         on_end: Ended = _nobody,
         record: ComponentRecord | None = None,
         memoizing: bool = False,
@@ -128,6 +133,7 @@ class Cycle:
         self.handlers = handlers
         self.rival = rival
         """Keys of the components that have completed in the same top-level cycle."""
+        self.rank = rank
         self.on_end = on_end
         self.existed = record is not None
         """Whether an earlier cycle had begun here."""
@@ -149,9 +155,11 @@ class Cycle:
         self.started = False
         self.carried_over = False
         """Whether this cycle ended without running, because its last outcome stands."""
+        self._declared: dict[bytes, Declaration] | None = None
         self.declared: Mapping[bytes, Declaration] = _NOTHING
         self.retained: Mapping[bytes, None] = _NONE
         """Target states that a memoized call declared in an earlier cycle."""
+        self._mounted: dict[bytes, str] | None = None
         self.mounted: Mapping[bytes, str] = _NOWHERE
         """Children mounted in this cycle → where in the source."""
         self.known: dict[bytes, bytes] | None = None
@@ -182,16 +190,15 @@ class Cycle:
                 f"target state {format_path(target_state.path)} is declared twice in one cycle: by {where} and "
                 f"by {where}"
             )
-        level = target_state.provider._level  # noqa: SLF001 - one unit with targets.py
+        level = target_state.provider._level
         if level.handler is None and level.owner != self.key:
             raise RuntimeError(
                 f"the container {format_path(target_state.provider.path)} is not applied yet: get its provider "
                 "from mount_target()"
             )
-        if not self.declared:
-            self.declared = {}
-        declaration = Declaration(target_state)
-        self.declared[target_state.key] = declaration  # type: ignore[index] - a dict of ours
+        if self._declared is None:
+            self.declared = self._declared = {}
+        declaration = self._declared[target_state.key] = Declaration(target_state)
         link: CallFrame | None = frame
         while link is not None and link.outer is not None:
             link.targets.append(target_state.key)
@@ -311,11 +318,16 @@ class Cycle:
             self.known = known
         return known
 
+    def childless(self, key: bytes) -> bool:
+        """Whether a child of ``known`` had no children itself when this cycle began."""
+        assert self.known is not None, "asked for before"
+        return key in self.known and key not in self.with_children
+
     def note_mount(self, key: bytes, site: str) -> None:
         """Remember that a child was mounted in this cycle, and where in the source."""
-        if not self.mounted:
-            self.mounted = {}
-        self.mounted[key] = site  # type: ignore[index] - a dict of ours
+        if self._mounted is None:
+            self.mounted = self._mounted = {}
+        self._mounted[key] = site
 
     def child_started(self) -> None:
         """A child that has not ended yet has been mounted."""
@@ -476,7 +488,7 @@ class Cycle:
         enter(ComponentContext(self, self.frame, self.handlers))
         counter = run.stats.of(self.processor)
         counter.num_execution_starts += 1
-        if not self.refuses_use_mount and (self.key in run.controllers or self.key in run.deleting):
+        if not self.refuses_use_mount and (run.is_busy(self.key)):
             await self._take_place()
         if self._states and await self._states_good():
             self.carry_over()
@@ -540,7 +552,9 @@ class Cycle:
             before = ComponentRecord(owner=self.owner, processor=self.processor)
         part: Part | None = None
         if self.declared or before.targets:
-            part = Part(self.key, self.path, before, self.declared, self.retained, self.rival)
+            part = Part(
+                self.key, self.path, before, self.declared, self.retained, self.rival, self.rank
+            )
             await submit(run, [part])
             if part.error is not None:
                 raise part.error

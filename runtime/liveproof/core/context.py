@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 from liveproof.core.paths import Path, StableKey, check_key, format_key, format_path
 
@@ -247,7 +247,7 @@ class ComponentSubpath:
     def __truediv__(self, part: StableKey) -> ComponentSubpath:
         return ComponentSubpath(*self._parts, part)
 
-    def __enter__(self) -> ComponentSubpath:
+    def __enter__(self) -> Self:
         context = current("component_subpath()")
         if self._token is not None:
             raise RuntimeError("this component_subpath() is already entered; make another one")

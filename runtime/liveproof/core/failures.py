@@ -17,7 +17,7 @@ __all__ = ["log", "report_failure"]
 log = logging.getLogger("liveproof")
 
 
-async def report_failure(  # noqa: PLR0913 - it is the handler's whole context
+async def report_failure(
     exc: BaseException,
     handlers: HandlerChain | None,
     *,
@@ -60,7 +60,9 @@ async def report_failure(  # noqa: PLR0913 - it is the handler's whole context
             outcome = link.handler(current, context)
             if inspect.isawaitable(outcome):
                 await outcome
-        except Exception as raised:  # noqa: BLE001 - passed outward, as the contract says
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as raised:  # noqa: BLE001 - passed outward, as the contract says
             current = raised
             link = link.outer
         else:

@@ -166,7 +166,7 @@ class Ledger:
             self._held[table, key] = number
             self._gathering.pop((table, key), None)
 
-        def release(keep: bool) -> None:  # noqa: FBT001 - one call site
+        def release(keep: bool) -> None:
             mine = [write for write in writes if self._held.get(write[:2]) == number]
             for table, key, _ in mine:
                 del self._held[table, key]

@@ -25,6 +25,7 @@ from liveproof.core.failures import report_failure
 from liveproof.core.handle import ComponentMountHandle
 from liveproof.core.operations import Dropped, Kind, Operation, Operations, Outcome, Replaced, Start
 from liveproof.core.paths import Path, encode_path, format_path
+from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
 from liveproof.errors import StoppedError
@@ -158,7 +159,7 @@ class _Call:
 class LiveController:
     """One live component, from its mount to the end of its ``process_live()``."""
 
-    def __init__(  # noqa: PLR0913 - it is what a mount is made of
+    def __init__(
         self,
         run: Run,
         path: Path,
@@ -171,6 +172,7 @@ class LiveController:
         kind: MountKind,
         handlers: HandlerChain | None,
         rival: dict[bytes, None],
+        rank: Rank,
         on_ready: Callable[[LiveController], None],
         record: ComponentRecord | None,
     ) -> None:
@@ -184,6 +186,7 @@ class LiveController:
         self.ready = Readiness(run.scheduler, self)
         self.ended = Readiness(run.scheduler, self)
         self.on_ready = on_ready
+        self.rank = rank
         self._cls = cls
         self._args = args
         self._kwargs = kwargs
@@ -202,7 +205,18 @@ class LiveController:
         self._caught_up = False
         self._told_to_end = False
         self.site = Cycle(
-            run, path, key, owner, cls, (), {}, kind=kind, handlers=handlers, rival=rival, record=record
+            run,
+            path,
+            key,
+            owner,
+            cls,
+            (),
+            {},
+            kind=kind,
+            handlers=handlers,
+            rival=rival,
+            rank=rank,
+            record=record,
         )
         """What the body of ``process_live()`` sees as its component."""
 
@@ -275,14 +289,15 @@ class LiveController:
         self._interrupt()
 
     def _interrupt(self) -> None:
+        if self._told_to_end or self._caught_up:
+            return  # It is on its way; a second cancellation would cut its clean-up short.
         self._told_to_end = True
         if self._phase == "running" and self._task is not None:
             self.run.scheduler.cancel(self._task)
 
     async def drain(self) -> None:
         """End ``process_live()``, let every operation invoked so far complete, and wait for that."""
-        if not self._told_to_end:
-            self._interrupt()
+        self._interrupt()
         await self.ended.wait()
 
     # ---- readiness
@@ -384,11 +399,17 @@ class LiveController:
                     )
         self._wake_watchers()
 
+    def _rank(self, op: Operation) -> Rank:
+        """Where what this operation runs stands in the order of operations."""
+        return (*self.rank, (self.key, op.seq))
+
     def finished(self, op: Operation, error: BaseException | None) -> None:
         """An operation has ended: who waits for it first, then what may start now."""
         _call_of(op).resolve(error)
         self.run.scheduler.touch(self._machine, write=True)
         self._carry_out(self._machine.done(op))
+        if self._machine.idle:
+            self.run.forget_ranks(self.key)
 
     def _wake_watchers(self) -> None:
         if self._watchers:
@@ -420,6 +441,7 @@ class LiveController:
             # Within the app's first full cycle nobody may declare what another one has; later ones stand
             # for themselves.
             rival={} if first is None else first,
+            rank=self._rank(op),
             on_end=full_ended,
             record=load_record(run, self.key),
         )
@@ -450,6 +472,7 @@ class LiveController:
                 kind="mount",
                 handlers=call.handlers,
                 rival={},
+                rank=self._rank(op),
                 on_ready=lambda live: self.finished(op, live.ready.error),
                 record=record,
             )
@@ -465,13 +488,14 @@ class LiveController:
                 kind="mount",
                 handlers=call.handlers,
                 rival={},
+                rank=self._rank(op),
                 on_end=lambda cycle: self.finished(op, cycle.ready.error),
                 record=record,
             )
             child.known = known
             child.prepare_memo()
             if child.remembered and not child.has_states and op.absorbed_delete is None:
-                if key not in run.controllers:
+                if not run.is_busy(key):
                     child.carry_over()
                     self.finished(op, None)
                     return

@@ -18,7 +18,7 @@ Encoding of a key (the format is stored; a change needs a new store schema)::
 from __future__ import annotations
 
 import uuid
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 __all__ = [
     "ROOT_PATH",
@@ -65,9 +65,7 @@ class Symbol:
         return ("Symbol", self._name)
 
 
-StableKey: TypeAlias = Union[
-    None, bool, int, str, bytes, uuid.UUID, Symbol, tuple["StableKey", ...]
-]
+StableKey: TypeAlias = None | bool | int | str | bytes | uuid.UUID | Symbol | tuple["StableKey", ...]
 """What may name a component or a target state across runs."""
 
 Path: TypeAlias = tuple[StableKey, ...]

@@ -9,6 +9,7 @@ from liveproof.core.context import HandlerChain
 from liveproof.core.limiter import Limiter
 from liveproof.core.logic import is_live
 from liveproof.core.paths import Path, Symbol, decode_path, encode_key, encode_path, format_path
+from liveproof.core.ranks import Ranks
 from liveproof.core.records import decode_record
 from liveproof.core.sinks import Settler, Sinks
 from liveproof.core.stats import Stats
@@ -31,7 +32,7 @@ __all__ = ["Run"]
 class Run:
     """The state of one ``app.update()``, from its start to the end of its last live component."""
 
-    def __init__(  # noqa: PLR0913 - everything is handed in
+    def __init__(
         self,
         *,
         scheduler: Scheduler,
@@ -72,6 +73,7 @@ class Run:
         """Target states that a submission is writing now → when it has ended."""
         self.rewritten: dict[bytes, None] = {}
         """Components that lost a target state to another one: their record must be read again."""
+        self.ranks = Ranks()
         self.containers: dict[bytes, TargetStateProvider[Any, Any]] = {}
         """Containers applied in this run, by target key."""
         self.controllers: dict[bytes, LiveController] = {}
@@ -128,7 +130,7 @@ class Run:
         at = 1
         while at < len(path) - 1:
             step = path[at]
-            handler: Any = provider._level.handler  # noqa: SLF001 - one unit with targets.py
+            handler: Any = provider._level.handler
             if isinstance(step, Symbol) and at > 1 and hasattr(handler, "attachments"):
                 provider = provider.attachment(step.name)
             else:
@@ -151,7 +153,7 @@ class Run:
         entry = None if raw is None else decode_record(raw).targets.get(key)
         if entry is None:
             return None
-        handler: Any = outer._level.handler  # noqa: SLF001 - one unit with targets.py
+        handler: Any = outer._level.handler
         if not hasattr(handler, "child_handler"):
             raise RuntimeError(
                 f"what is inside {format_path(path)} can not be removed in a run that did not mount it: give "
@@ -163,7 +165,16 @@ class Run:
         self.containers[key] = inner
         return inner
 
-    # ---- live components
+    # ---- live components, and deletions
+
+    def forget_ranks(self, controller: bytes) -> None:
+        """A live component has no operation left."""
+        if self.ranks:
+            self.ranks.forget(controller)
+
+    def is_busy(self, key: bytes) -> bool:
+        """Whether something live runs at this path, or it is being deleted."""
+        return key in self.controllers or key in self.deleting
 
     async def drain_live(self, key: bytes) -> None:
         """End the live component at this path, if one runs, and wait for that."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from liveproof.core.context import detach, enter, leave
 from liveproof.core.failures import log
@@ -149,19 +149,22 @@ class Sinks:
         return queue
 
 
+_Applied: TypeAlias = list[tuple[TargetActionSink[Any, Any], list[Any]]]
+
+
 class Settler:
     """Makes applied actions durable in the background, many at once, and then lets their commits go."""
 
     def __init__(self, scheduler: Scheduler, provider: ContextProvider) -> None:
         self._scheduler = scheduler
         self._provider = provider
-        self._waiting: list[tuple[list[tuple[TargetActionSink[Any, Any], list[Any]]], Callable[[bool], None]]] = []
+        self._waiting: list[tuple[_Applied, Callable[[bool], None]]] = []
         self._busy = False
         self._drainers: dict[Any, None] = {}
 
     def add(
         self,
-        applied: list[tuple[TargetActionSink[Any, Any], list[Any]]],
+        applied: _Applied,
         release: Callable[[bool], None],
     ) -> None:
         """Settle what was ``applied``, then ``release(True)``; ``release(False)`` if that fails."""
@@ -184,7 +187,7 @@ class Settler:
                     assert sink.settle is not None, "nothing to settle"
                     try:
                         await self._scheduler.run_blocking(sink.settle, self._provider, actions)
-                    except Exception:
+                    except Exception:  # noqa: BLE001 - logged, and looked at again by the next run
                         # Not a failure of the component: what it wanted is there. Its commit stays
                         # away, so that the next run looks again.
                         log.exception("could not make the writes of a target durable; they will be repeated")

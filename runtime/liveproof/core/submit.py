@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from liveproof.abc.store import Table
 from liveproof.core.absence import NON_EXISTENCE
 from liveproof.core.paths import decode_path, format_path
+from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import ComponentRecord, TargetEntry, decode_record, encode_record
 from liveproof.core.sinks import Ticket
@@ -51,6 +52,7 @@ class Part:
         "intended",
         "key",
         "path",
+        "rank",
         "retained",
         "rival",
     )
@@ -63,6 +65,7 @@ class Part:
         declared: Mapping[bytes, Declaration],
         retained: Mapping[bytes, None],
         rival: dict[bytes, None] | None,
+        rank: Rank,
     ) -> None:
         self.key = key
         self.path = path
@@ -71,6 +74,7 @@ class Part:
         self.declared = declared
         self.retained = retained
         """Target states that stay as they are, without being looked at."""
+        self.rank = rank
         self.rival = rival
         """Components that have completed in the same cycle: what they own can not be taken over."""
         self.entries: dict[bytes, TargetEntry] = dict(record.targets)
@@ -130,6 +134,8 @@ async def submit(run: Run, parts: list[Part]) -> None:
                 part.entries = dict(part.before.targets)
     submission = _Submission(run, parts)
     changes = submission.plan()
+    for part in parts:
+        run.ranks.note(part.key, part.rank)
     if changes or submission.pending:
         await submission.carry_out(changes)
     elif submission.taken:
@@ -185,7 +191,7 @@ class _Submission:
         return changes
 
     def _declared(self, part: Part, declaration: Declaration) -> Change | None:
-        level = declaration.provider._level  # noqa: SLF001 - one unit with targets.py
+        level = declaration.provider._level
         if level.handler is None:
             if level.owner != part.key:
                 raise RuntimeError(
@@ -197,7 +203,11 @@ class _Submission:
         key = declaration.key
         entry = part.entries.get(key)
         if entry is None:
-            entry = self._take_over(part, key, declaration)
+            owner = self._other_owner(part, key, declaration)
+            if owner is not None:
+                if self.run.ranks.is_later(owner, part.rank):
+                    return None  # A later operation has claimed it; one after the other, it would win.
+                entry = self._take_over(owner, key)
         output = self._reconcile(declaration.provider, declaration.stable_key, declaration.value, entry)
         generation = level.generation
         own = (0, 0) if entry is None else entry.own
@@ -213,20 +223,24 @@ class _Submission:
             return None
         possible, missing = _valid(entry, generation)
         if output.tracking_record is NON_EXISTENCE:
-            after = TargetEntry([], True, generation, own)  # noqa: FBT003 - a record's field
-            part.entries[key] = TargetEntry(possible, True, generation, own)  # noqa: FBT003 - as above
+            after = TargetEntry([], True, generation, own)
+            part.entries[key] = TargetEntry(possible, True, generation, own)
         else:
             raw = encode(output.tracking_record)
-            after = TargetEntry([raw], False, generation, own)  # noqa: FBT003 - as above
+            after = TargetEntry([raw], False, generation, own)
             part.entries[key] = TargetEntry(
                 possible if raw in possible else [*possible, raw], missing, generation, own
             )
         part.changed = True
         return Change(part, key, declaration, output, after)
 
-    def _take_over(self, part: Part, key: bytes, declaration: Declaration) -> TargetEntry | None:
-        ledger = self.run.ledger
-        owner = ledger.get(Table.OWNER, self.run.target_key(key))
+    def _other_owner(self, part: Part, key: bytes, declaration: Declaration) -> bytes | None:
+        """Which other component owns the state.
+
+        Raises:
+            ValueError: it declared the state in this same cycle.
+        """
+        owner = self.run.ledger.get(Table.OWNER, self.run.target_key(key))
         if owner is None or owner == part.key:
             return None
         if part.rival is not None and owner in part.rival:
@@ -234,9 +248,12 @@ class _Submission:
                 f"target state {format_path((*declaration.provider.path, declaration.stable_key))} is declared "
                 f"twice in one cycle: by {self.run.format_key(owner)} and by {format_path(part.path)}"
             )
+        return owner
+
+    def _take_over(self, owner: bytes, key: bytes) -> TargetEntry | None:
         former = self.taken.get(owner)
         if former is None:
-            raw = ledger.get(Table.COMPONENT, owner)
+            raw = self.run.ledger.get(Table.COMPONENT, owner)
             if raw is None:
                 return None
             former = decode_record(raw)
@@ -249,7 +266,7 @@ class _Submission:
     def _reconcile(
         self, provider: TargetStateProvider[Any, Any], stable_key: Any, desired: Any, entry: TargetEntry | None
     ) -> TargetReconcileOutput[Any, Any, Any] | None:
-        level = provider._level  # noqa: SLF001 - one unit with targets.py
+        level = provider._level
         decode = level.decode
         if decode is None:
             decode = level.decode = record_decoder(level.handler)
@@ -289,7 +306,7 @@ class _Submission:
                 # Its container is gone, and it went with it.
                 self._drop(part, key)
                 continue
-            level = provider._level  # noqa: SLF001 - one unit with targets.py
+            level = provider._level
             if entry.container[0] != level.generation[0]:
                 self._drop(part, key)
                 continue
@@ -297,7 +314,7 @@ class _Submission:
             if output is None:
                 self._drop(part, key)
                 continue
-            part.entries[key] = TargetEntry(entry.possible, True, entry.container, entry.own)  # noqa: FBT003
+            part.entries[key] = TargetEntry(entry.possible, True, entry.container, entry.own)
             part.changed = True
             changes.append(Change(part, key, None, output, None))
         return changes
@@ -333,7 +350,7 @@ class _Submission:
             finished.resolve()
 
     def _progress_possible(self) -> bool:
-        return any(item[1].provider._level.handler is not None for item in self.pending)  # noqa: SLF001
+        return any(item[1].provider._level.handler is not None for item in self.pending)
 
     def _give_up_pending(self) -> None:
         for part, declaration in self.pending:
@@ -489,7 +506,7 @@ class _Submission:
     ) -> None:
         handler: Any = None
         context = self.run.provider
-        parent = declaration.provider._level.handler  # noqa: SLF001 - one unit with targets.py
+        parent = declaration.provider._level.handler
         if definition is not None:
             handler = definition.handler
         elif output is not None and output.sink.child_handler is not None:
@@ -503,7 +520,7 @@ class _Submission:
                 f"{type(parent).__name__} a child_handler(context_provider, key)"
             )
         assert declaration.child is not None, "not a container"
-        level = declaration.child._level  # noqa: SLF001 - one unit with targets.py
+        level = declaration.child._level
         level.handler = handler
         level.generation = own
         level.owner = None

@@ -157,7 +157,7 @@ class _Level:
     __slots__ = ("decode", "generation", "handler", "owner")
 
     def __init__(self, handler: Any | None, generation: tuple[int, int], owner: bytes | None) -> None:
-        self.handler = handler
+        self.handler: Any = handler
         self.generation = generation
         self.owner = owner
         """While pending: key of the component that declared the container."""

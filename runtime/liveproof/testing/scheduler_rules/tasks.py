@@ -124,6 +124,6 @@ async def unpark_is_not_kept(s: Scheduler) -> None:
 
 async def touch_does_nothing_to_the_caller(s: Scheduler) -> None:
     """To touch any hashable resource has no effect on the caller."""
-    for resource in ("name", 1, (1, "pair"), frozenset([1]), object(), s.current()):
+    for resource in ("name", 1, (1, "pair"), b"bytes", object(), s.current()):
         s.touch(resource, write=False)
         s.touch(resource, write=True)
