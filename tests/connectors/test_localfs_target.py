@@ -211,6 +211,13 @@ def test_order_within_a_batch_does_not_matter(out: Path, provider: coco.ContextP
     assert tree(out) == {"x": "now a file", "y/z": "now inside"}
 
 
+def test_what_is_inside_goes_before_its_directory(out: Path, provider: coco.ContextProvider) -> None:
+    apply(provider, [directory("d"), directory("d/e"), file("f")._replace(place=HERE.inside("d/e"))])
+    assert tree(out) == {"d/e/f": "x"}
+    apply(provider, [dir_gone("d"), dir_gone("d/e"), gone("f")._replace(place=HERE.inside("d/e"))])
+    assert tree(out) == {}
+
+
 def test_kinds_change_in_place(out: Path, provider: coco.ContextProvider) -> None:
     apply(provider, [file("x", b"file")])
     apply(provider, [directory("x", was_file=True)])

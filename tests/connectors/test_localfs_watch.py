@@ -23,6 +23,7 @@ from liveproof.abc.filesystem import Changes, Entry, Watch
 from liveproof.backends.os_filesystem import OsFileSystem
 from liveproof.backends.os_watch import WatchfilesWatch
 from liveproof.connectors import localfs
+from liveproof.connectors.localfs._leaving import Leaving
 from liveproof.errors import StoppedError
 from liveproof.resources.file import PatternFilePathMatcher
 from tests.connectors.localfs_pipeline import SOURCE, Pipeline, eventually, tree
@@ -213,6 +214,37 @@ async def test_directories_behind_links(pipeline: Pipeline, tmp_path: Path) -> N
         await eventually(lambda: tree(pipeline.output) == {"alias/x.md": "X"})
 
 
+async def test_another_link_takes_over(pipeline: Pipeline, tmp_path: Path) -> None:
+    source = pipeline.source
+    write(tmp_path / "far", x_md="x")
+    write(source, d__a_md="alpha")
+    (source / "d" / "link").symlink_to(tmp_path / "far")
+    (source / "z").symlink_to(tmp_path / "far")
+    async with pipeline.live():
+        assert tree(pipeline.output) == {"d/a.md": "ALPHA", "d/link/x.md": "X"}
+        (source / "d").rename(pipeline.base / "away")
+        await eventually(lambda: tree(pipeline.output) == {"z/x.md": "X"})
+        (pipeline.base / "away").rename(source / "d")
+        await eventually(lambda: tree(pipeline.output) == {"d/a.md": "ALPHA", "d/link/x.md": "X"})
+
+
+async def test_links_to_links(pipeline: Pipeline, tmp_path: Path) -> None:
+    source = pipeline.source
+    write(tmp_path / "far", one_md="one")
+    (source / "first.md").symlink_to(tmp_path / "far" / "one.md")
+    (source / "second.md").symlink_to("first.md")
+    async with pipeline.live():
+        await pipeline.agrees()
+        write(tmp_path / "far", one_md="one 2")
+        await pipeline.agrees()
+        write(tmp_path, file_md="a file")
+        (tmp_path / "file.md").rename(source / "first.md")
+        await pipeline.agrees()
+        assert tree(pipeline.output) == {"first.md": "A FILE", "second.md": "A FILE"}
+        (source / "first.md").unlink()
+        await eventually(lambda: tree(pipeline.output) == {})
+
+
 async def test_a_link_turned_round_as_kubernetes_does(tmp_path: Path) -> None:
     pipeline = Pipeline(tmp_path, matcher=PatternFilePathMatcher(["**/*.yaml"], ["**/..*"]))
     source = pipeline.source
@@ -374,6 +406,40 @@ async def test_a_rescan_finds_what_no_watch_told(tmp_path: Path) -> None:
         (pipeline.source / "a.md").unlink()
         await pipeline.agrees()
         assert filesystem.watches == 1
+
+
+# ---- making room
+
+
+class Leaver:
+    """A deletion under way; logs when somebody waits for it."""
+
+    def __init__(self, key: str, log: list[str]) -> None:
+        self.key = key
+        self.log = log
+
+    async def ready(self) -> None:
+        self.log.append(self.key)
+        raise RuntimeError("reported elsewhere")
+
+
+async def test_what_takes_a_place_waits_for_what_leaves_it() -> None:
+    log: list[str] = []
+    leaving = Leaving()
+    for key in ("a/b/c", "a/b/d", "x", "ab", "a/bc"):
+        leaving.add(key, Leaver(key, log))
+    await leaving.make_room("elsewhere")
+    await leaving.make_room("a/b/c")
+    assert log == [], "operations on one key are in order anyhow"
+    await leaving.make_room("a/b")
+    assert sorted(log) == ["a/b/c", "a/b/d"]
+    await leaving.make_room("x/y/z")
+    await leaving.make_room("x/y/z")
+    assert log[2:] == ["x"]
+    for at in range(5000):
+        leaving.add(str(at), Leaver(str(at), log))
+    await leaving.make_room("elsewhere")
+    assert len(log) == 3 + 2 + 5000, "not remembered for ever"
 
 
 # ---- no change is lost, wherever it falls
