@@ -29,10 +29,7 @@ def _batches(size: int) -> Iterator[list[Write]]:
     """Batches of new values for existing rows."""
     for version in itertools.count():
         start = version * size
-        yield [
-            (Table.COMPONENT, _key((start + i) % ROWS), VALUE + version.to_bytes(4, "big"))
-            for i in range(size)
-        ]
+        yield [(Table.COMPONENT, _key((start + i) % ROWS), VALUE + version.to_bytes(4, "big")) for i in range(size)]
 
 
 @pytest.fixture(params=["power", "process"])

@@ -102,7 +102,7 @@ def installed(module: str) -> str | None:
     try:
         return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:
-        return "(source tree)"
+        return ""  # a source tree
 
 
 def commit() -> str:
@@ -144,9 +144,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="keep the raw measurements")
     parser.add_argument("--render", type=Path, metavar="JSON", help="write the page from kept measurements")
     parser.add_argument("--report", type=Path, help="write the page here")
-    parser.add_argument(
-        "--check", action="store_true", help="exit with 1 unless every demand was measured and met"
-    )
+    parser.add_argument("--check", action="store_true", help="exit with 1 unless every demand was measured and met")
     return parser.parse_args()
 
 
@@ -171,7 +169,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "flushes": {m: machine.flushes_per_operation(m, "sequential", directory) for m in modules},
     }
     if page.OURS in modules and (revision := commit()):
-        report["versions"][page.OURS] = f"{versions[page.OURS]} ({revision})"
+        report["versions"][page.OURS] = f"{versions[page.OURS]} ({revision})".strip()
     load = os.getloadavg()[0]
     report["measurements"] = take_turns(options.rows, modules, options.rounds, directory)
     measured = modules if options.scale_both else [m for m in modules if m == page.OURS]

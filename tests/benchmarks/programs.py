@@ -66,9 +66,7 @@ class DictTarget:
         if coco.is_non_existence(desired):
             if not prev_possible_records and not prev_may_be_missing:
                 return None
-            return coco.TargetReconcileOutput(
-                action=(key, None), sink=self._sink, tracking_record=coco.NON_EXISTENCE
-            )
+            return coco.TargetReconcileOutput(action=(key, None), sink=self._sink, tracking_record=coco.NON_EXISTENCE)
         if not prev_may_be_missing and all(prev == desired for prev in prev_possible_records):
             return None
         return coco.TargetReconcileOutput(action=(key, desired), sink=self._sink, tracking_record=desired)
@@ -260,8 +258,7 @@ async def burst(bench: Bench, n: int) -> Outcome:
 
     async def drive(operator: Any) -> None:
         handles = [
-            await operator.update(coco.component_subpath(name(i)), bench.put, name(i), value(i, 1))
-            for i in range(n)
+            await operator.update(coco.component_subpath(name(i)), bench.put, name(i), value(i, 1)) for i in range(n)
         ]
         for handle in handles:
             await handle.ready()
@@ -317,9 +314,7 @@ ROWS: dict[str, Row] = {
     "rescan_memo": Row("memoized re-scan", rescan_memo, 10_000, 5),
     "restart": Row("the same, by a new process", restart, 10_000, None, prepared_by="rescan_memo"),
     "sequential": Row("sequential `update` + `ready()`", sequential, 500, 1.7),
-    "sequential_process": Row(
-        "the same, `durability='process'`", sequential, 500, 20, {"durability": "process"}
-    ),
+    "sequential_process": Row("the same, `durability='process'`", sequential, 500, 20, {"durability": "process"}),
     "burst": Row("burst of updates", burst, 10_000, 5),
     "burst_one": Row("burst on one subpath", burst_one, 10_000, 5),
     "burst_delete": Row("burst of deletes", burst_delete, 10_000, 5),
