@@ -223,8 +223,8 @@ def render(report: Measurement) -> str:
         "real work in the components the difference shrinks accordingly.",
         "- liveproof runs on the event loop's one thread; the reference uses several, and so suffers "
         "more on a machine with few cores or other load.",
-        "- While it runs, liveproof has Python's cyclic garbage collector look less often, for the whole process, unless "
-        "the application has set thresholds of its own; that is its default, so it is in these numbers.",
+        "- While it runs, liveproof has Python's cyclic garbage collector look less often, for the whole process, "
+        "unless the application has set thresholds of its own; that is its default, so it is in these numbers.",
         "- Peak memory includes the target itself, some 25 MB at 100 000 entries.",
         "- A component's sink calls are batched as each library sees fit. The sequential row is bound "
         "by disk flushes, and another disk gives another ratio.",
