@@ -203,17 +203,8 @@ def _family(run: Run, key: bytes, rows: list[tuple[bytes, bytes]]) -> list[tuple
     Its parent may have mounted something at a longer path that begins with the same keys: that, and
     what is below *that*, is not its family.
     """
-    depth = len(run.path_of(key))
-    family: list[tuple[bytes, bytes]] = []
-    stranger: bytes | None = None
-    stranger_depth = 0
-    for row_key, raw in rows:
-        owner = owner_of(raw)
-        if stranger is not None and row_key.startswith(stranger) and owner >= stranger_depth:
-            continue
-        if row_key != key and owner < depth:
-            stranger = row_key
-            stranger_depth = len(run.path_of(row_key))
-            continue
-        family.append((row_key, raw))
-    return family
+    family: dict[bytes, bytes] = {}
+    for row_key, raw in rows:  # In path order: whoever mounted a component comes before it.
+        if row_key == key or run.key_of(run.path_of(row_key)[: owner_of(raw)]) in family:
+            family[row_key] = raw
+    return list(family.items())

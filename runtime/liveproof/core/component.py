@@ -558,13 +558,18 @@ class Cycle:
             await submit(run, [part])
             if part.error is not None:
                 raise part.error
+            self.rival[self.key] = None
         had_children = bool(self.known) or (self.known is None and self.record is not None)
         if had_children and [key for key in await self.children_known() if key not in self.mounted]:
             if part is not None and part.changed:
                 self._write(self._outcome(part, before, remember=False), part)
-                part.applied = []
             if not await collect(self):
                 self.spoiled = True
+            part = None  # Written; and while it collected, its targets may have moved elsewhere.
+            if run.rewritten.pop(self.key, self) is None:
+                self.spoiled = True
+            before = load_record(run, self.key) or before
+            self.record = before
         self._commit(part, before)
         self.rival[self.key] = None
 

@@ -128,6 +128,7 @@ async def submit(run: Run, parts: list[Part]) -> None:
         await blocker.wait()
     for part in parts:
         if part.key in run.rewritten:
+            del run.rewritten[part.key]
             raw = run.ledger.get(Table.COMPONENT, part.key)
             if raw is not None:
                 part.before = decode_record(raw)
