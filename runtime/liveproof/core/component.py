@@ -61,6 +61,7 @@ class Cycle:
         "_memo_key",
         "_mounted",
         "_new_states",
+        "_over",
         "_returning",
         "_states",
         "_waits",
@@ -174,6 +175,7 @@ class Cycle:
         self._left = 0
         self._waits = 0
         self._returning = False
+        self._over = False
         self._memo_key: bytes | None = None
         self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
@@ -273,8 +275,8 @@ class Cycle:
             await self.run.limiter.reacquire()
         finally:
             self._returning = False
-        if self._waits:
-            self.run.limiter.release()  # Another of its tasks has begun to wait meanwhile.
+        if self._waits or self._over:
+            self.run.limiter.release()  # Another of its tasks has begun to wait meanwhile, or all is over.
         else:
             self.holds_place = True
 
@@ -473,6 +475,7 @@ class Cycle:
     def _end(self, error: BaseException | None) -> None:
         run = self.run
         run.cycles.pop(self, None)
+        self._over = True
         self.is_open = False
         self.task = None  # The task's context leads back here; without the loop, no garbage is left.
         if self.holds_place:
