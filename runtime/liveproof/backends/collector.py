@@ -3,7 +3,8 @@
 Every component in flight is some dozens of objects that reference counting frees a moment later; with
 the default threshold of 700 the collector looks at all of them, and then at the whole heap, again and
 again. Measured on 10 000 components: more than half of the time of a scan. A user who has set thresholds
-of their own is left alone.
+of their own is left alone. (First scan, median CPU per component of 6 interleaved runs: 110 µs at 30 000, 87 at
+100 000, 82 at 200 000, 87 with the collector off.)
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gc
 __all__ = ["relax", "restore"]
 
 DEFAULT = (700, 10, 10)
-RELAXED = (30_000, 10, 10)
+RELAXED = (200_000, 10, 10)
 
 _users = 0
 

@@ -72,6 +72,9 @@ CREATE TABLE entry (
 ) WITHOUT ROWID"""
 _GET = "SELECT v FROM entry WHERE t = ? AND k = ?"
 _PUT = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?)"
+_PUTS_AT_ONCE = 8
+_ROW = "(?, ?, ?)"
+_PUTS = ["INSERT OR REPLACE INTO entry VALUES " + ", ".join([_ROW] * n) for n in range(_PUTS_AT_ONCE + 1)]
 _REMOVE = "DELETE FROM entry WHERE t = ? AND k = ?"
 _SCAN = "SELECT k, v FROM entry WHERE t = ? AND k >= ? AND k < ? ORDER BY k LIMIT ?"
 _SCAN_TO_END = "SELECT k, v FROM entry WHERE t = ? AND k >= ? ORDER BY k LIMIT ?"
@@ -183,7 +186,10 @@ class SqliteStore:
             writer = self._writer
             try:
                 changes = writer.total_changes
-                if latest:
+                if len(puts) == len(latest) <= _PUTS_AT_ONCE:
+                    if puts:  # One statement is a transaction by itself.
+                        writer.execute(_PUTS[len(puts)], [value for row in puts for value in row])
+                elif latest:
                     writer.execute("BEGIN IMMEDIATE")
                     if puts:
                         writer.executemany(_PUT, puts)

@@ -179,11 +179,11 @@ async def _delete_rows(
                 record.targets = part.entries
                 record.memo = None
                 writes.append((Table.COMPONENT, row_key, encode_record(record)))
-                writes += [(Table.OWNER, run.target_key(target), None) for target in part.disowned]
+                writes += [run.own(target, None) for target in part.disowned]
                 applied += part.applied
             continue
         writes.append((Table.COMPONENT, row_key, None))
-        writes += [(Table.OWNER, run.target_key(target), None) for target in part.disowned]
+        writes += [run.own(target, None) for target in part.disowned]
         if record.calls:
             drawer = MemoDrawer(run.ledger, row_key, record)
             writes += drawer.writes()

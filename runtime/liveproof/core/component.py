@@ -618,19 +618,24 @@ class Cycle:
         self.record = outcome
         writes: list[Write] = [(Table.COMPONENT, self.key, encode_record(outcome)), *more]
         if part is not None:
-            writes += [(Table.OWNER, run.target_key(key), None) for key in part.disowned]
+            writes += [run.own(key, None) for key in part.disowned]
             if not part.intended:
-                writes += [
-                    (Table.OWNER, run.target_key(key), self.key)
-                    for key in part.entries
-                    if key not in part.before.targets
-                ]
+                before = part.before.targets
+                writes += [run.own(key, self.key) for key in part.entries if key not in before]
         if run.probing:
             run.probe.event("submit.commit", self.path, writes=len(writes))
         if part is not None and part.applied:
-            run.settler.add(part.applied, run.ledger.hold(writes))
+            run.settler.add(part.applied, self._unless_lost(run.ledger.hold(writes)))
         else:
             run.ledger.put(writes)
+
+    def _unless_lost(self, release: Callable[[bool], None]) -> Callable[[bool], None]:
+        def settled(kept: bool) -> None:
+            release(kept)
+            if not kept:
+                self.run.rewritten[self.key] = None  # What is known of it is what the intent says.
+
+        return settled
 
     def __repr__(self) -> str:
         return f"<component {format_path(self.path)} ({self.processor})>"

@@ -121,9 +121,14 @@ class Ledger:
             at += 1
         return sorted(merged.items())
 
-    def entries(self, table: Table, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """All rows of a table below a prefix. Linear in the overlay: for rare use."""
-        rows = dict(self.store.scan(table, prefix))
+    def entries(
+        self, table: Table, prefix: bytes, *, limit: int | None = None
+    ) -> list[tuple[bytes, bytes]]:
+        """All rows of a table below a prefix (at least one if there are any, with ``limit``). Linear in the
+        overlay: for rare use."""
+        if self._overlay:
+            limit = None  # What the store has may be gone already.
+        rows = dict(self.store.scan(table, prefix, limit=limit))
         for (kind, key), value in self._overlay.items():
             if kind is table and key.startswith(prefix):
                 if value is None:
@@ -144,13 +149,20 @@ class Ledger:
 
     def put(self, writes: Iterable[Write]) -> None:
         """Write, some time soon; visible to reads at once."""
+        touch, held, overlay, gathering = (
+            self._scheduler.touch,
+            self._held,
+            self._overlay,
+            self._gathering,
+        )
         for table, key, value in writes:
             entry = (table, key)
-            self._held.pop(entry, None)
-            if table is Table.COMPONENT and entry not in self._overlay:
+            if held:
+                held.pop(entry, None)
+            if table is Table.COMPONENT and entry not in overlay:
                 bisect.insort(self._component_keys, key)
-            self._scheduler.touch(entry, write=True)
-            self._overlay[entry] = self._gathering[entry] = value
+            touch(entry, write=True)
+            overlay[entry] = gathering[entry] = value
         self._wake_writer()
 
     def hold(self, writes: list[Write]) -> Callable[[bool], None]:

@@ -38,6 +38,9 @@ __all__ = ["LiveComponent", "LiveComponentOperator", "LiveController", "is_live_
 
 P = ParamSpec("P")
 
+LEAVES_MAX = 4096
+"""Records of updated children that a live component keeps at hand, at most."""
+
 
 @runtime_checkable
 class LiveComponent(Protocol):
@@ -198,6 +201,8 @@ class LiveController:
         """Who waits for the watermark to reach which operation."""
         self._below: dict[bytes, int] = {}
         """Longer sub-paths → the last update there: what an absorbed deletion must spare."""
+        self._leaves: dict[bytes, ComponentRecord] = {}
+        """Records of children without children that were updated lately: what the store would say."""
         self._scanned = 0
         """The last full update that succeeded: it has done what any earlier deletion would do."""
         self._task: Task | None = None
@@ -388,6 +393,7 @@ class LiveController:
                     elif op.kind is Kind.UPDATE:
                         self._start_update(op)
                     else:
+                        self._leaves.clear()
                         self.run.limiter.start(_Deletion(self, op))
                 case Replaced(op, by):
                     replaced, successor = _call_of(op), _call_of(by)
@@ -421,6 +427,7 @@ class LiveController:
     def _start_full(self, op: Operation) -> None:
         run = self.run
         self._below.clear()
+        self._leaves.clear()
         first, self._first_rival = self._first_rival, None
 
         def full_ended(cycle: Cycle) -> None:
@@ -458,7 +465,10 @@ class LiveController:
         key = self.key + sub_key
         if len(call.sub) > 1:
             self._below[sub_key] = op.seq
-        record, known = _look_up(run, key, len(self.path) + len(call.sub))
+        record = None if key in run.rewritten else self._leaves.pop(key, None)
+        known: dict[bytes, bytes] | None = {}
+        if record is None:
+            record, known = _look_up(run, key, len(self.path) + len(call.sub))
         if is_live_component_class(call.fn):
             assert isinstance(call.fn, type), "a class"
             child: LiveController | Cycle = LiveController(
@@ -489,7 +499,7 @@ class LiveController:
                 handlers=call.handlers,
                 rival={},
                 rank=self._rank(op),
-                on_end=lambda cycle: self.finished(op, cycle.ready.error),
+                on_end=lambda cycle: self._updated(op, cycle),
                 record=record,
             )
             child.known = known
@@ -505,6 +515,13 @@ class LiveController:
             run.limiter.start(child)
         else:
             child.start()
+
+    def _updated(self, op: Operation, cycle: Cycle) -> None:
+        if cycle.failure is None and not cycle.mounted and not cycle.known and cycle.record is not None:
+            if len(self._leaves) >= LEAVES_MAX:
+                self._leaves.clear()
+            self._leaves[cycle.key] = cycle.record
+        self.finished(op, cycle.ready.error)
 
     async def _delete_below(self, op: Operation, child: Cycle | LiveController) -> None:
         """A deletion was replaced by this update of the same sub-path: what stood below has to go, unless it

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from liveproof.abc.probe import Probe
     from liveproof.abc.scheduler import Scheduler, Task
+    from liveproof.abc.store import Write
     from liveproof.core.component import Cycle
     from liveproof.core.ledger import Ledger
     from liveproof.core.live import LiveController
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from liveproof.core.readiness import Readiness
 
 __all__ = ["Run"]
+
+
+def _any_owner(ledger: Ledger, prefix: bytes) -> bool:
+    return bool(ledger.entries(Table.OWNER, prefix, limit=1))
 
 
 class Run:
@@ -74,6 +79,8 @@ class Run:
         self.rewritten: dict[bytes, None] = {}
         """Components that lost a target state to another one: their record must be read again."""
         self.ranks = Ranks()
+        self._owned: dict[bytes, bytes] | None = None if _any_owner(ledger, self.prefix) else {}
+        """All owners, if the app had none when the run began: then nobody has to ask the store."""
         self.containers: dict[bytes, TargetStateProvider[Any, Any]] = {}
         """Containers applied in this run, by target key."""
         self.controllers: dict[bytes, LiveController] = {}
@@ -100,9 +107,20 @@ class Run:
         """A component's key, for people."""
         return format_path(self.path_of(key))
 
-    def target_key(self, key: bytes) -> bytes:
-        """A target state's key in ``Table.OWNER``."""
-        return self.prefix + key
+    def owner_of_target(self, key: bytes) -> bytes | None:
+        """The component that owns a target state."""
+        if self._owned is not None:
+            return self._owned.get(key)
+        return self.ledger.get(Table.OWNER, self.prefix + key)
+
+    def own(self, key: bytes, owner: bytes | None) -> Write:
+        """The write that makes ``owner`` the owner of a target state."""
+        if self._owned is not None:
+            if owner is None:
+                self._owned.pop(key, None)
+            else:
+                self._owned[key] = owner
+        return (Table.OWNER, self.prefix + key, owner)
 
     # ---- memoization
 
@@ -148,7 +166,7 @@ class Run:
         known = self.containers.get(key)
         if known is not None:
             return known
-        owner = self.ledger.get(Table.OWNER, self.target_key(key))
+        owner = self.owner_of_target(key)
         raw = None if owner is None else self.ledger.get(Table.COMPONENT, owner)
         entry = None if raw is None else decode_record(raw).targets.get(key)
         if entry is None:

@@ -144,10 +144,8 @@ async def submit(run: Run, parts: list[Part]) -> None:
         run.ledger.put(submission.intent(parts))
 
 
-def _touched(part: Part) -> dict[bytes, None]:
-    keys: dict[bytes, None] = dict.fromkeys(part.entries)
-    keys.update(dict.fromkeys(part.declared))
-    return keys
+def _touched(part: Part) -> list[bytes]:
+    return [*part.entries, *(key for key in part.declared if key not in part.entries)]
 
 
 class _Submission:
@@ -241,7 +239,7 @@ class _Submission:
         Raises:
             ValueError: it declared the state in this same cycle.
         """
-        owner = self.run.ledger.get(Table.OWNER, self.run.target_key(key))
+        owner = self.run.owner_of_target(key)
         if owner is None or owner == part.key:
             return None
         if part.rival is not None and owner in part.rival:
@@ -449,11 +447,8 @@ class _Submission:
                 state_keys=before.state_keys,
             )
             writes.append((Table.COMPONENT, part.key, encode_record(intent)))
-            writes += [
-                (Table.OWNER, self.run.target_key(key), part.key)
-                for key in part.entries
-                if key not in before.targets
-            ]
+            known = before.targets
+            writes += [self.run.own(key, part.key) for key in part.entries if key not in known]
         return writes
 
     def _tickets(self, changes: list[Change]) -> list[tuple[Ticket, list[Change]]]:
