@@ -94,7 +94,7 @@ class Command:
                 await self._drop()
                 if self.interrupts.received is not None:
                     raise StoppedError("stopped between the drop and the update")
-            await self._follow(self.app.update(live=live, full_reprocess=full_reprocess))
+            await self._follow(self.app.update(live=live, full_reprocess=full_reprocess), "main function")
 
         in_environment(self.app, self.interrupts, work)
         return self._ended()
@@ -126,7 +126,7 @@ class Command:
 
     async def _drop(self) -> None:
         try:
-            await self._follow(self.app.drop())
+            await self._follow(self.app.drop(), "drop")
         except ApplicationError as exc:
             if not isinstance(exc.__cause__, ExceptionGroup):
                 raise
@@ -134,7 +134,7 @@ class Command:
                 self.out.say(f"  {type(failure).__name__}: {failure}")
             raise IncompleteError(str(exc.__cause__.message)) from exc.__cause__
 
-    async def _follow(self, handle: UpdateHandle[Any] | DropHandle) -> None:
+    async def _follow(self, handle: UpdateHandle[Any] | DropHandle, what: str) -> None:
         begun = time.monotonic()
         display = self.out.display(self.interval)
         if display is not None:
@@ -145,7 +145,7 @@ class Command:
             except StoreError:
                 raise
             except Exception as exc:
-                raise ApplicationError(f"the main function of app {self.app.name!r} raised") from exc
+                raise ApplicationError(f"the {what} of app {self.app.name!r} raised") from exc
             finally:
                 elapsed = {"app": self.app.name, "elapsed_s": round(time.monotonic() - begun, 3)}
                 self.data |= elapsed | stats_as_data(handle.stats() or UpdateStats({}))
