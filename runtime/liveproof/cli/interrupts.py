@@ -5,6 +5,7 @@ The handlers are Python's, not the loop's, so that the second one works while th
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
@@ -22,6 +23,11 @@ SHOW_CURSOR = b"\x1b[?25h\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Interrupts:
     """Installed for the extent of a ``with`` block. Until :meth:`asking`, a signal raises
     ``KeyboardInterrupt``."""
@@ -33,6 +39,7 @@ class Interrupts:
         self._ask: Callable[[], None] | None = None
         self._loop: Any = None
         self._before: list[Any] = []
+        self._over = False
 
     def __enter__(self) -> Self:
         self._before = [signal.signal(number, self._handle) for number in _SIGNALS]
@@ -41,16 +48,22 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.received is None:  # else the process is about to end, and a second signal ends it
+        if self.received is None:
             for number, handler in zip(_SIGNALS, self._before, strict=True):
                 signal.signal(number, handler)
+        else:
+            # The process is about to end. A second signal ends it at once, should a thread of the application
+            # hold it up; after that, Python gives signals back to the system, and one would change the exit code.
+            self._over = True
+            atexit.register(_ignore_signals)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
-            if sys.stdout.isatty():
-                os.write(1, SHOW_CURSOR)  # A table that is being drawn hides it.
-            os.write(2, b"ended at once; the next update brings in line what was under way\n")
-            os._exit(128 + number)
+            if not self._over:
+                if sys.stdout.isatty():
+                    os.write(1, SHOW_CURSOR)  # A table that is being drawn hides it.
+                os.write(2, b"ended at once; the next update brings in line what was under way\n")
+            os._exit(128 + self.received)
         self.received = signal.Signals(number)
         if self._loop is None:
             raise KeyboardInterrupt
