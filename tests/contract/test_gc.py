@@ -221,6 +221,29 @@ def test_GC_1_a_path_that_changes_its_parent(machine: Machine, keeps_a: bool, sl
     assert machine.world.log == []
 
 
+def test_GC_1_a_path_taken_from_a_sibling(machine: Machine) -> None:
+    async def a(inner: bool) -> None:
+        if inner:
+            await coco.mount(at("b"), leaf)
+
+    def main(second: bool) -> Main:
+        async def p() -> None:
+            await coco.mount(at("a"), a, second)
+            if not second:
+                await coco.mount(at("a", "b"), leaf, "k")
+
+        async def run_main() -> None:
+            await coco.mount(at("p"), p)
+
+        return run_main
+
+    for second in (False, True, False, True):
+        update(machine, main(second))
+        owner = 2 if second else 1
+        inner: dict[str, object] = {} if second else {"k": 1}
+        check(machine, {(): (0, {}), ("p",): (0, {}), ("p", "a"): (1, {}), ("p", "a", "b"): (owner, inner)})
+
+
 @pytest.mark.parametrize("first", ["plain", "live"])
 def test_GC_1_plain_and_live_at_one_path(machine: Machine, first: str) -> None:
     async def plain(cells: list[str]) -> None:
