@@ -239,6 +239,11 @@ def rows_of(path: Path, app: str) -> list[tuple[int, bytes]]:
     return [(table, key) for table, key in rows if read_key(key, 0)[0] == app]
 
 
+def rows_below(path: Path, app: str) -> list[tuple[int, bytes]]:
+    """All rows of an app, but for its own and its root component's."""
+    return [(table, key) for table, key in rows_of(path, app) if read_key(key, 0)[1] < len(key)]
+
+
 # Sinks that fail ------------------------------------------------------------------------------------------
 
 
