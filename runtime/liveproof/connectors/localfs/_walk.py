@@ -124,6 +124,8 @@ class Walk:
                 await self._report(exc)
             return []
         if linked and identity in self._visited:
+            if self._watch is not None and self.watched.pop(path, 0) is None:
+                self._watch.discard(path)  # or its files would be reported under both names
             return []
         if identity[1]:  # 0 where the file system has no inode numbers
             self._visited[identity] = None

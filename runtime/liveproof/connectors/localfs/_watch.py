@@ -262,6 +262,8 @@ class _Session:
         if index.has_directory(key) and not await self._gone(key):
             return False
         if seen.kind is FileKind.FILE and walk.reaches(key) and walk.takes_file(key):
+            if not index.has_directory(key.rpartition("/")[0]):
+                return False  # No walk has been here: there may be more, or a link on the way.
             await self._found(Found(key, join(self._root, key), seen))
             return True
         return await self._gone(key)
