@@ -11,7 +11,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import liveproof as coco
@@ -343,12 +343,6 @@ def scan(state: State) -> type[Any]:
             await operator.mark_ready()
 
     return Live
-
-
-def without_numbers(state: State) -> State:
-    """Two states that look alike from outside are equal."""
-    mounted, value = state
-    return {sub: replace(spec, number=0) for sub, spec in mounted.items()}, value
 
 
 def fresh_world(seed: int) -> World:

@@ -1,5 +1,7 @@
 """GC-1 … GC-5: what is not mounted any more goes, and nothing else."""
 
+# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 from __future__ import annotations
 
 import asyncio
@@ -76,9 +78,11 @@ def test_GC_5_random_trees_converge_after_failing_sinks(tmp_path: Path, block: i
         chance = Chance(seed)
         place = fresh_world(seed)
         reports: list[BaseException] = []
-        machine = Machine(
-            tmp_path / f"{seed}.db", place, handler=lambda error, _: reports.append(error), limit=chance.pick([None, 2])
-        )
+
+        def handler(error: BaseException, _: object, reports: list[BaseException] = reports) -> None:
+            reports.append(error)
+
+        machine = Machine(tmp_path / f"{seed}.db", place, handler=handler, limit=chance.pick([None, 2]))
         root, tree = next_tree(chance)
         root_fails = False
         for _ in range(4):
@@ -430,7 +434,8 @@ def test_GC_4_move_between_mounted_components(machine: Machine, new_first: bool,
         order = ["new", "old"] if new_first else ["old", "new"]
         for name in order:
             fn = leaf if name == order[0] else later
-            await coco.mount(at(name), fn, *(["k"] if name == "new" else []), **({"value": value} if fn is leaf else {}))
+            cells = ["k"] if name == "new" else []
+            await coco.mount(at(name), fn, *cells, **({"value": value} if fn is leaf else {}))
 
     update(machine, children(old="k", new=""))
     machine.world.fresh()
@@ -621,7 +626,9 @@ def test_GC_5_retried_when_the_parent_is_memoized(tmp_path: Path, place: World, 
 
 
 @pytest.mark.parametrize("again", ["full", "delete"])
-def test_GC_5_failed_delete_operation_is_retried(tmp_path: Path, place: World, again: Literal["full", "delete"]) -> None:
+def test_GC_5_failed_delete_operation_is_retried(
+    tmp_path: Path, place: World, again: Literal["full", "delete"]
+) -> None:
     machine = Machine(tmp_path / "state.db", place, handler=lambda *_: None)
 
     class Live:
@@ -667,7 +674,9 @@ def test_GC_5_mounted_again_after_a_failed_delete(tmp_path: Path, place: World) 
 
 
 @pytest.mark.parametrize("limit", [None, 1])
-def test_GC_1_collecting_a_running_live_component_ends_it_first(tmp_path: Path, place: World, limit: int | None) -> None:
+def test_GC_1_collecting_a_running_live_component_ends_it_first(
+    tmp_path: Path, place: World, limit: int | None
+) -> None:
     machine = Machine(tmp_path / "state.db", place, limit=limit)
     ended: list[str] = []
     gate = asyncio.Event()

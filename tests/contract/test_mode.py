@@ -1,5 +1,7 @@
 """MODE-1 … MODE-3: catch-up, live, and their ends."""
 
+# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 from __future__ import annotations
 
 import asyncio
@@ -389,7 +391,12 @@ def test_MODE_3_cancelled_at_any_moment(tmp_path: Path, live: bool, limit: int |
         main = forest(chance, log, handles)
 
         async def go(
-            machine: Machine = machine, main: Any = main, chance: Chance = chance, log: list[str] = log, handles: Any = handles
+            machine: Machine = machine,
+            main: Any = main,
+            chance: Chance = chance,
+            log: list[str] = log,
+            handles: list[coco.ComponentMountHandle] = handles,
+            seed: int = seed,
         ) -> None:
             before = asyncio.all_tasks()
             task = asyncio.ensure_future(machine.update(main, live=live))

@@ -1,5 +1,7 @@
 """ORD-1 … ORD-6: the order of operations."""
 
+# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 from __future__ import annotations
 
 import asyncio
@@ -77,7 +79,10 @@ def test_ORD_1_linear_random_programs_with_failures(tmp_path: Path, block: int) 
         play(tmp_path, seed, failing=True)
 
 
-@pytest.mark.parametrize(("seed", "failing"), [(20702, False), (20526, True), (22041, True), (25257, True), (25497, False)])
+FOUND = [(20702, False), (20526, True), (22041, True), (25257, True), (25497, True)]
+
+
+@pytest.mark.parametrize(("seed", "failing"), FOUND)
 def test_ORD_1_programs_that_found_something(tmp_path: Path, seed: int, failing: bool) -> None:
     play(tmp_path, seed, failing=failing)
 
@@ -94,7 +99,8 @@ async def note(name: str, log: list[str], wait: int = 3) -> None:
 
 
 def live(
-    process: Callable[[], Awaitable[None]] | None, process_live: Callable[[coco.LiveComponentOperator], Awaitable[None]]
+    process: Callable[[], Awaitable[None]] | None,
+    process_live: Callable[[coco.LiveComponentOperator], Awaitable[None]],
 ) -> Callable[[], Awaitable[None]]:
     """A main function with one live component, made of two functions."""
 
@@ -528,7 +534,9 @@ def test_ORD_6_cycles_of_one_path_never_overlap(tmp_path: Path, limit: int | Non
                 await chance.ticks(12)
             await operator.delete(at("c"))
 
-        run(lambda main=live(None, body): machine.update(main, live=chance.chance(70)))  # type: ignore[misc]
+        main = live(None, body)
+        mode = chance.chance(70)
+        run(lambda machine=machine, main=main, mode=mode: machine.update(main, live=mode))  # type: ignore[misc]
 
 
 def test_ORD_6_two_updates_of_one_app(machine: Machine) -> None:

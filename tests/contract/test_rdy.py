@@ -1,5 +1,7 @@
 """RDY-1 … RDY-5: when a live component is ready."""
 
+# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 import liveproof as coco
-from tests.contract.world import Chance, Machine, World, at, declare, ends, run, running_live, ticks, until, world
+from tests.contract.world import Chance, Machine, World, at, declare, ends, run, running_live, ticks, until
 
 Body = Callable[["Scene", coco.LiveComponentOperator], Awaitable[None]]
 
@@ -435,11 +437,10 @@ def test_RDY_1_handles_awaited_everywhere(tmp_path: Path, limit: int) -> None:
         async def main() -> None:
             await node(3)
 
-        run(lambda: machine.update(main))
+        run(lambda machine=machine, main=main: machine.update(main))  # type: ignore[misc]
 
         async def after(handles: Any = handles) -> None:
             for handle in handles:
                 await ends(handle.ready())
 
         run(after)
-        assert world is not None

@@ -70,8 +70,6 @@ class World:
         self.broken: dict[str, int] = {}
         """Key → how many more times its action fails."""
         self.chance = chance
-        self.lax = 0
-        """Actions under way."""
 
     async def apply(self, actions: Sequence[Action]) -> None:
         self.calls += 1
