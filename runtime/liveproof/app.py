@@ -16,6 +16,7 @@ from liveproof.backends.asyncio_scheduler import current_task_or_none, has_runni
 from liveproof.core.collect import delete_component
 from liveproof.core.component import Cycle, load_record
 from liveproof.core.context import detach
+from liveproof.core.failures import log
 from liveproof.core.paths import encode_key
 from liveproof.core.readiness import Readiness
 from liveproof.core.run import Run
@@ -75,6 +76,8 @@ class _Handle(Generic[R]):
         self._result: R | None = None
         self._error: BaseException | None = None
         self._watched: dict[Any, None] = {}
+        self._asked = False
+        """Whether anybody has asked for the outcome."""
         self._begun = False
         if has_running_loop() and current_task_or_none() is not None:
             self._begin()
@@ -192,17 +195,34 @@ class _Handle(Generic[R]):
         """Whether somebody cancelled it."""
         return self._stop_asked
 
-    async def _until_ended(self) -> None:
+    async def _have_begun(self) -> Readiness:
+        """Begin, if that has not been done; returns what tells of the end."""
+        self._asked = True
         if not self._begun:
             self._begin()
         if self._ended is None:
-            self._spawn(await self._app.start_environment())
+            env = await self._app.start_environment()
+            if self._ended is None:  # Nobody else has begun meanwhile.
+                self._spawn(env)
         assert self._ended is not None, "spawned"
+        return self._ended
+
+    def __del__(self) -> None:
+        error = self._error
+        if error is not None and not self._asked:
+            log.error(
+                "the update of app %r failed, and nobody awaited its handle",
+                self._app.name,
+                exc_info=(type(error), error, error.__traceback__),
+            )
+
+    async def _until_ended(self) -> None:
+        ended = await self._have_begun()
         assert self._session is not None, "spawned"
         cancelled: BaseException | None = None
-        while not self._ended.is_resolved:
+        while not ended.is_resolved:
             try:
-                await self._ended.wait()
+                await ended.wait()
             except self._session.scheduler.cancelled as exc:
                 # Ctrl-C, or a cancelled caller: bring it to an orderly end first (MODE-3).
                 cancelled = exc
@@ -227,14 +247,10 @@ class _Handle(Generic[R]):
 
         In live mode READY means caught up; RUNNING follows while changes are processed.
         """
-        if not self._begun:
-            self._begin()
-        if self._ended is None:
-            self._spawn(await self._app.start_environment())
-        assert self._ended is not None, "spawned"
+        ended = await self._have_begun()
         seen = -1
         told_ready = False
-        while not self._ended.is_resolved:
+        while not ended.is_resolved:
             version = 0 if self._run is None else self._run.stats.version
             if version != seen or (self._caught_up and not told_ready):
                 seen = version
@@ -243,7 +259,7 @@ class _Handle(Generic[R]):
                     told_ready = True
                     status = UpdateStatus.READY
                 yield UpdateSnapshot(self.stats() or UpdateStats({}), status, None)
-                if self._ended.is_resolved:
+                if ended.is_resolved:
                     break
             await self.pause(WATCH_INTERVAL_NS)
         if self._error is not None:
@@ -286,7 +302,7 @@ class App(Generic[P, R]):
         self._args: tuple[Any, ...] = args
         self._kwargs: dict[str, Any] = kwargs
         try:
-            inspect.signature(inspect.unwrap(main_fn)).bind(*args, **kwargs)
+            inspect.signature(main_fn).bind(*args, **kwargs)
         except TypeError as exc:
             raise TypeError(f"the arguments of app {config.name!r} do not fit its main function: {exc}") from None
         except ValueError:
@@ -475,7 +491,7 @@ class App(Generic[P, R]):
             if failures:
                 raise ExceptionGroup(
                     f"app {self.name!r} could not be dropped completely; what is left is remembered",
-                    [exc if isinstance(exc, Exception) else RuntimeError(repr(exc)) for _, _, exc in failures],
+                    [_exception(failure.error) for failure in failures],
                 )
             run.ledger.put([(Table.APP, run.prefix, None)])
             await run.ledger.drain()
@@ -515,6 +531,10 @@ class App(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<App {self.name!r}>"
+
+
+def _exception(error: BaseException) -> Exception:
+    return error if isinstance(error, Exception) else RuntimeError(repr(error))
 
 
 def _file_of(fn: Any) -> str | None:

@@ -10,7 +10,13 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from liveproof.abc.probe import NULL_PROBE
-from liveproof.backends.asyncio_scheduler import AsyncioScheduler, has_running_loop, make_runner, running_loop
+from liveproof.backends.asyncio_scheduler import (
+    AsyncioScheduler,
+    has_running_loop,
+    make_lock,
+    make_runner,
+    running_loop,
+)
 from liveproof.backends.collector import relax, restore
 from liveproof.backends.os_filesystem import OsFileSystem
 from liveproof.backends.sqlite_store import SqliteStore
@@ -251,6 +257,7 @@ class LazyEnvironment:
         self._lifespan: LifespanFn | None = None
         self._env: Environment | None = None
         self._stack: contextlib.AsyncExitStack | None = None
+        self._starting: tuple[object, contextlib.AbstractAsyncContextManager[Any]] | None = None
         self._runner: Any = None
         self._beside: str | None = None
         self._apps: weakref.WeakValueDictionary[str, RegisteredApp] = weakref.WeakValueDictionary()
@@ -293,8 +300,16 @@ class LazyEnvironment:
 
     async def start(self) -> Environment:
         """Run the lifespan up to its ``yield``, unless it has run."""
-        if self._env is not None:
-            return self._env
+        while self._env is None:
+            # One start at a time, whoever asks first on this loop.
+            if self._starting is None or self._starting[0] is not running_loop():
+                self._starting = (running_loop(), make_lock())
+            async with self._starting[1]:
+                if self._env is None:
+                    await self._start()
+        return self._env
+
+    async def _start(self) -> None:
         builder = EnvironmentBuilder()
         stack = contextlib.AsyncExitStack()
         try:
@@ -312,12 +327,8 @@ class LazyEnvironment:
         except BaseException:
             await stack.aclose()
             raise
-        if self._env is not None:  # Somebody else started it meanwhile.
-            await stack.aclose()
-            return self._env
         self._env = env
         self._stack = stack
-        return env
 
     async def stop(self) -> None:
         """Close the store and run the lifespan to its end. No effect if it has not started."""
@@ -336,9 +347,14 @@ class LazyEnvironment:
         """Start on a loop of its own, which blocking calls use until :meth:`stop_blocking`."""
         if has_running_loop():
             raise RuntimeError("an event loop is running here: await start() instead")
-        if self._runner is None:
-            self._runner = make_runner()
-        started: Environment = self._runner.run(self.start())
+        runner = self._runner or make_runner()
+        try:
+            started: Environment = runner.run(self.start())
+        except BaseException:
+            if self._runner is None:
+                runner.close()
+            raise
+        self._runner = runner
         return started
 
     def stop_blocking(self) -> None:

@@ -109,9 +109,6 @@ async def test_touching_a_file_runs_nothing(pipeline: Pipeline) -> None:
     assert await pipeline.catch_up() == []
 
 
-@pytest.mark.xfail(
-    reason="the new child is written before the old one is collected; the next run succeeds"
-)
 async def test_a_name_changes_its_kind_between_runs(pipeline: Pipeline) -> None:
     write(pipeline.source, x__y="inside")
     await pipeline.catch_up()

@@ -28,7 +28,7 @@ class Site:
         self.retained: list[bytes] = []
 
     def memo_get(self, key: bytes) -> MemoEntry | None:
-        return self.memos.get(key)
+        return None if self.full_reprocess else self.memos.get(key)
 
     def memo_put(self, key: bytes, entry: MemoEntry) -> None:
         self.memos[key] = entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -61,8 +62,11 @@ class HalfBatches(MemoryStore):
 class ShortRanges(MemoryStore):
     """The upper end of a prefix's range is guessed."""
 
-    def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
-        return (entry for entry in super().scan(table, b"") if prefix <= entry[0] < prefix + b"\xff")
+    def scan(
+        self, table: Table, prefix: bytes, /, *, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        found = (entry for entry in super().scan(table, b"") if prefix <= entry[0] < prefix + b"\xff")
+        return itertools.islice(found, limit)
 
 
 class Forgetful(MemoryStore):
@@ -76,17 +80,22 @@ class Forgetful(MemoryStore):
 class LiveScans(MemoryStore):
     """A scan looks values up as it goes."""
 
-    def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
-        keys = [key for key, _ in super().scan(table, prefix)]
+    def scan(
+        self, table: Table, prefix: bytes, /, *, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        keys = [key for key, _ in super().scan(table, prefix, limit=limit)]
         return ((key, value) for key in keys if (value := self.get(table, key)) is not None)
 
 
 class Unordered(MemoryStore):
     """Entries come in the order they were put."""
 
-    def scan(self, table: Table, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, table: Table, prefix: bytes, /, *, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
         found = dict(super().scan(table, prefix))
-        return iter([(key, found[key]) for where, key in self._contents() if where == table and key in found])
+        order = [(key, found[key]) for where, key in self._contents() if where == table and key in found]
+        return iter(order[:limit])
 
 
 class OneTable(MemoryStore):

@@ -29,6 +29,7 @@ __all__ = [
     "AsyncioScheduler",
     "current_task_or_none",
     "has_running_loop",
+    "make_lock",
     "make_runner",
     "run",
     "running_loop",
@@ -330,6 +331,11 @@ async def sleep_ns(ns: int) -> None:
     await asyncio.sleep(ns / NS_PER_SECOND)
     while (remaining := deadline - loop.time()) > 0:  # noqa: ASYNC110 - asyncio may wake us a tick early
         await asyncio.sleep(remaining)
+
+
+def make_lock() -> asyncio.Lock:
+    """A lock of the running loop, for what happens before there is a scheduler."""
+    return asyncio.Lock()
 
 
 def make_runner() -> asyncio.Runner:

@@ -74,7 +74,10 @@ _GET = "SELECT v FROM entry WHERE t = ? AND k = ?"
 _PUT = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?)"
 _PUTS_AT_ONCE = 8
 _ROW = "(?, ?, ?)"
-_PUTS = ["INSERT OR REPLACE INTO entry VALUES " + ", ".join([_ROW] * n) for n in range(_PUTS_AT_ONCE + 1)]
+_PUTS = [
+    "INSERT OR REPLACE INTO entry VALUES " + ", ".join([_ROW] * n)  # noqa: S608 - of our own constants
+    for n in range(_PUTS_AT_ONCE + 1)
+]
 _REMOVE = "DELETE FROM entry WHERE t = ? AND k = ?"
 _SCAN = "SELECT k, v FROM entry WHERE t = ? AND k >= ? AND k < ? ORDER BY k LIMIT ?"
 _SCAN_TO_END = "SELECT k, v FROM entry WHERE t = ? AND k >= ? ORDER BY k LIMIT ?"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
+from liveproof.core.component import call_function
 from liveproof.core.context import current
+from liveproof.core.function import Function
 from liveproof.core.live import LiveComponent, LiveComponentOperator
 
 __all__ = ["auto_refresh"]
@@ -42,9 +43,9 @@ def auto_refresh(process_fn: Callable[P, Any], *, interval: datetime.timedelta) 
             self._kwargs = kwargs
 
         async def process(self) -> None:
-            outcome = process_fn(*self._args, **self._kwargs)
-            if inspect.isawaitable(outcome):
-                await outcome
+            raw = process_fn.raw if isinstance(process_fn, Function) else process_fn
+            run = current("auto_refresh()").cycle.run
+            await call_function(run, raw, self._args, self._kwargs)
 
         async def process_live(self, operator: LiveComponentOperator) -> None:
             run = current("auto_refresh()").cycle.run

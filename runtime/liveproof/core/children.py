@@ -55,12 +55,13 @@ async def mount_child(
     key = parent.key + encode_path(sub)
     if parent.known is None:
         await parent.children_known()
-    _claim(parent, path, key, site)
+    _check_free(parent, path, key, site)
     record = _record_of(parent, key)
     if parent.record is None:
         parent.ensure_row()
     if is_live_component_class(fn):
         assert isinstance(fn, type), "a class"
+        _claim(parent, key, site, record)
         return _start_live(context, path, key, fn, args, kwargs, kind, record)
     child = Cycle(
         parent.run,
@@ -80,6 +81,7 @@ async def mount_child(
         memoizing=parent.memoizing,
     )
     child.prepare_memo()
+    _claim(parent, key, site, record)
     if child.remembered and not child.has_states and not parent.run.is_busy(key):
         child.carry_over()
         if parent.memoizing:
@@ -91,8 +93,8 @@ async def mount_child(
     return child
 
 
-def _claim(parent: Cycle, path: Path, key: bytes, site: str) -> None:
-    """Take the path for this child, once in a cycle."""
+def _check_free(parent: Cycle, path: Path, key: bytes, site: str) -> None:
+    """Raise if a sibling has the path, or nothing may be mounted any more."""
     first = parent.mounted.get(key)
     if first is not None:
         raise ValueError(
@@ -101,7 +103,16 @@ def _claim(parent: Cycle, path: Path, key: bytes, site: str) -> None:
         )
     if parent.run.stopping:
         raise StoppedError(f"component {format_path(path)} was not started: the update was cancelled")
+
+
+def _claim(parent: Cycle, key: bytes, site: str, record: ComponentRecord | None) -> None:
+    """Take the path for this child, which nothing can refuse any more."""
     parent.note_mount(key, site)
+    run = parent.run
+    if record is not None and record.owner != len(parent.path) and key not in run.deleting:
+        # From now on it is ours: whoever mounted it before must not collect it (GC-2).
+        record.owner = len(parent.path)
+        run.ledger.put([(Table.COMPONENT, key, encode_record(record))])
 
 
 def _record_of(parent: Cycle, key: bytes) -> ComponentRecord | None:
@@ -111,14 +122,9 @@ def _record_of(parent: Cycle, key: bytes) -> ComponentRecord | None:
     raw = parent.known.get(key)
     if raw is None and parent.strangers_below:
         raw = run.ledger.get(Table.COMPONENT, key)
-    if raw is None:
-        return None
-    record = decode_record(raw)
-    if record.owner != len(parent.path) and key not in run.deleting:
-        # From now on it is ours: whoever mounted it before must not collect it (GC-2).
-        record.owner = len(parent.path)
-        run.ledger.put([(Table.COMPONENT, key, encode_record(record))])
-    return record
+    elif key in run.rewritten:
+        raw = run.ledger.get(Table.COMPONENT, key)
+    return None if raw is None else decode_record(raw)
 
 
 def _start_live(

@@ -8,28 +8,38 @@ leaves the record; the next cycle of the parent finds it, and tries again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from liveproof.abc.store import Table
 from liveproof.core.context import HandlerChain
 from liveproof.core.drawer import MemoDrawer
 from liveproof.core.failures import report_failure
-from liveproof.core.paths import decode_path
+from liveproof.core.paths import Path, decode_path
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
 from liveproof.core.submit import Part, submit
+from liveproof.core.targets import HandlerMissingError
 
 if TYPE_CHECKING:
     from liveproof.abc.scheduler import Task
     from liveproof.abc.store import Write
     from liveproof.core.component import Cycle
-    from liveproof.core.paths import Path
     from liveproof.core.run import Run
 
 __all__ = ["collect", "delete_component"]
 
 TOGETHER_MAX = 512
 """Components that one cycle deletes at the same time."""
+
+
+class Failure(NamedTuple):
+    """A component that could not be deleted."""
+
+    path: Path
+    owner: int
+    """Number of keys in its parent's path."""
+    processor: str
+    error: BaseException
 
 
 async def collect(cycle: Cycle) -> bool:
@@ -46,10 +56,14 @@ async def collect(cycle: Cycle) -> bool:
     good = True
     await cycle.give_way()  # What is deleted may be live, and need places to come to its end.
     try:
-        for together in _stages(run, gone):
+        stages = _stages(run, gone)
+        again: list[bytes] = []
+        for stage, together in enumerate([*stages, again]):
+            last = stage >= len(stages) - 1
             for at in range(0, len(together), TOGETHER_MAX):
-                group = _Group(run, together[at : at + TOGETHER_MAX], depth, cycle.handlers)
+                group = _Group(run, together[at : at + TOGETHER_MAX], depth, cycle.handlers, last=last)
                 await group.finish()
+                again += group.again
                 good = good and group.good
     finally:
         await cycle.come_back()
@@ -73,9 +87,15 @@ def _stages(run: Run, keys: list[bytes]) -> list[list[bytes]]:
 class _Group:
     """Deletions that run side by side."""
 
-    def __init__(self, run: Run, keys: list[bytes], depth: int, handlers: HandlerChain | None) -> None:
+    def __init__(
+        self, run: Run, keys: list[bytes], depth: int, handlers: HandlerChain | None, *, last: bool
+    ) -> None:
         self.run = run
         self.good = True
+        self.again: list[bytes] = []
+        """Components to be tried again after the containers that are deleted later: nobody here can
+        reconcile what they have inside those."""
+        self._last = last
         self._depth = depth
         self._handlers = handlers
         self._left = len(keys)
@@ -88,8 +108,14 @@ class _Group:
             row = self.run.ledger.get(Table.COMPONENT, key)
             # Somebody else's child by now, or gone: then it is not ours to delete (GC-2).
             if row is not None and owner_of(row) == self._depth:
-                _, good = await delete_reported(self.run, key, self._depth, self._handlers)
-                self.good = self.good and good
+                failures = await delete_component(self.run, key, all_below=False)
+                if not self._last and failures and all(
+                    isinstance(failure.error, HandlerMissingError) for failure in failures
+                ):
+                    self.again.append(key)
+                else:
+                    await report_failures(self.run, failures, self._handlers)
+                    self.good = self.good and not failures
         except BaseException:
             self.good = False
             raise
@@ -108,14 +134,22 @@ class _Group:
 
 
 async def delete_reported(
-    run: Run, key: bytes, depth: int, handlers: HandlerChain | None, *, all_below: bool = False
+    run: Run, key: bytes, handlers: HandlerChain | None, *, all_below: bool = False
 ) -> tuple[BaseException | None, bool]:
     """Delete a component; report what fails. Returns what ``ready()`` raises, and whether it succeeded."""
-    path = run.path_of(key)
     failures = await delete_component(run, key, all_below=all_below)
+    return await report_failures(run, failures, handlers), not failures
+
+
+async def report_failures(
+    run: Run, failures: list[Failure], handlers: HandlerChain | None
+) -> BaseException | None:
+    """Tell the handlers of failed deletions; returns what escapes them first."""
     escaped: BaseException | None = None
-    for failed_path, processor, exc in failures:
-        run.stats.of(processor).num_errors += 1
+    for failed_path, owner, processor, exc in failures:
+        counter = run.stats.of(processor)
+        counter.num_execution_starts += 1
+        counter.num_errors += 1
         raised = await report_failure(
             exc,
             handlers,
@@ -123,15 +157,15 @@ async def delete_reported(
             path=failed_path,
             processor=processor,
             kind="delete_background",
-            parent=path[:depth],
+            parent=failed_path[:owner],
         )
         escaped = escaped or raised
-    return escaped, not failures
+    return escaped
 
 
 async def delete_component(
     run: Run, key: bytes, *, all_below: bool
-) -> list[tuple[Path, str, BaseException]]:
+) -> list[Failure]:
     """Delete the component ``key`` and what is below it. Returns what failed, and where.
 
     Below means: mounted by it or by its descendants. With ``all_below`` it means every component whose
@@ -155,7 +189,7 @@ async def delete_component(
 
 async def _delete_rows(
     run: Run, rows: list[tuple[bytes, bytes]]
-) -> list[tuple[Path, str, BaseException]]:
+) -> list[Failure]:
     parts: list[Part] = []
     records: list[tuple[bytes, Path, ComponentRecord]] = []
     for row_key, raw in reversed(rows):  # Descendants first.
@@ -164,13 +198,13 @@ async def _delete_rows(
         records.append((row_key, path, record))
         parts.append(Part(row_key, path, record, {}, {}, None, ()))
     await submit(run, parts)
-    failures: list[tuple[Path, str, BaseException]] = []
+    failures: list[Failure] = []
     kept: list[bytes] = []
     writes: list[Write] = []
     applied: list[tuple[object, list[object]]] = []
     for part, (row_key, path, record) in zip(parts, records, strict=True):
         if part.error is not None:
-            failures.append((path, record.processor, part.error))
+            failures.append(Failure(path, record.owner, record.processor, part.error))
         if part.error is not None or any(other.startswith(row_key) for other in kept):
             # A parent stays as long as something below it has to be tried again.
             kept.append(row_key)
@@ -187,7 +221,9 @@ async def _delete_rows(
         if record.calls:
             drawer = MemoDrawer(run.ledger, row_key, record)
             writes += drawer.writes()
-        run.stats.of(record.processor).num_deletes += 1
+        counter = run.stats.of(record.processor)
+        counter.num_execution_starts += 1
+        counter.num_deletes += 1
         applied += part.applied
     if writes:
         if applied:

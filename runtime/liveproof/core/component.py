@@ -20,7 +20,7 @@ from liveproof.core.fingerprint import StateFn
 from liveproof.core.function import Function
 from liveproof.core.logic import is_live, logic_of_callable
 from liveproof.core.memo import MemoEntry, check_states
-from liveproof.core.paths import Path, format_path
+from liveproof.core.paths import Path, decode_path, format_path
 from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import ComponentRecord, decode_record, encode_record, owner_of
@@ -115,7 +115,7 @@ class Cycle:
         kind: MountKind,
         critical: bool = False,
         handlers: HandlerChain | None,
-        rival: dict[bytes, None],
+        rival: dict[bytes, bool],
         rank: Rank = (),
         on_end: Ended = _nobody,
         record: ComponentRecord | None = None,
@@ -133,7 +133,7 @@ class Cycle:
         """Whether somebody waits for the result, and so gets a failure itself, instead of the handlers."""
         self.handlers = handlers
         self.rival = rival
-        """Keys of the components that have completed in the same top-level cycle."""
+        """Components that have completed in the same top-level cycle → whether they were carried over."""
         self.rank = rank
         self.on_end = on_end
         self.existed = record is not None
@@ -187,11 +187,7 @@ class Cycle:
         """Declare a target state in this cycle."""
         self.require_open("declare_target_state()")
         if target_state.key in self.declared or target_state.key in self.retained:
-            where = format_path(self.path)
-            raise ValueError(
-                f"target state {format_path(target_state.path)} is declared twice in one cycle: by {where} and "
-                f"by {where}"
-            )
+            raise self._twice(target_state.path)
         level = target_state.provider._level
         if level.handler is None and level.owner != self.key:
             raise RuntimeError(
@@ -207,6 +203,12 @@ class Cycle:
             link = link.outer
         return declaration
 
+    def _twice(self, target: Path) -> ValueError:
+        where = format_path(self.path)
+        return ValueError(
+            f"target state {format_path(target)} is declared twice in one cycle: by {where} and by {where}"
+        )
+
     def require_open(self, api: str) -> None:
         """Raise ``RuntimeError`` unless the function is running."""
         if not self.is_open:
@@ -217,6 +219,10 @@ class Cycle:
 
     async def report(self, exc: BaseException) -> BaseException | None:
         """Route a failure that does not end the component to the exception handlers."""
+        self.run.stats.of(self.processor).num_execution_starts += 1
+        return await self._report(exc)
+
+    async def _report(self, exc: BaseException) -> BaseException | None:
         self.run.stats.of(self.processor).num_errors += 1
         return await report_failure(
             exc,
@@ -230,22 +236,19 @@ class Cycle:
 
     # memoized calls (core/function.py: MemoSite)
 
-    @property
-    def full_reprocess(self) -> bool:
-        return self.run.full_reprocess
-
     def fingerprints_live(self, fingerprints: Sequence[bytes]) -> bool:
         """Whether everything a memo depended on is as it was."""
         return self.run.fingerprints_live(fingerprints)
 
     def _memos(self) -> MemoDrawer:
         if self._drawer is None:
-            self._drawer = MemoDrawer(self.run.ledger, self.key, self.record)
+            record = load_record(self.run, self.key) if self.key in self.run.rewritten else self.record
+            self._drawer = MemoDrawer(self.run.ledger, self.key, record)
         return self._drawer
 
     def memo_get(self, key: bytes) -> MemoEntry | None:
         """What an equal call in this component came to."""
-        return self._memos().get(key)
+        return self._memos().get(key, of_this_cycle=self.run.full_reprocess)
 
     def memo_put(self, key: bytes, entry: MemoEntry) -> None:
         """Remember a call, if this cycle succeeds."""
@@ -253,6 +256,10 @@ class Cycle:
 
     def retain_targets(self, targets: Sequence[bytes]) -> None:
         """Keep target states that a remembered call declared."""
+        drawer = self._memos()
+        for key in targets:
+            if key in self.declared and key not in drawer.declared:
+                raise self._twice(decode_path(key))
         self.retained = {**self.retained, **dict.fromkeys(key for key in targets if key not in self.declared)}
 
     # ---- places
@@ -409,8 +416,11 @@ class Cycle:
         if record.owner != self.owner:
             record.owner = self.owner
             self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
-        self.run.stats.of(self.processor).num_unchanged += 1
-        self.rival[self.key] = None
+        counter = self.run.stats.of(self.processor)
+        if not self.started:
+            counter.num_execution_starts += 1
+        counter.num_unchanged += 1
+        self.rival[self.key] = True
 
     async def _states_good(self) -> bool:
         """Ask the memo states, before the function looks at what they stand for."""
@@ -470,7 +480,7 @@ class Cycle:
         if self.critical:
             run.stats.of(self.processor).num_errors += 1
             return exc
-        return await self.report(exc)
+        return await self._report(exc)
 
     def _end(self, error: BaseException | None) -> None:
         run = self.run
@@ -493,6 +503,8 @@ class Cycle:
         counter.num_execution_starts += 1
         if not self.refuses_use_mount and (run.is_busy(self.key)):
             await self._take_place()
+        if self.key in run.rewritten:
+            self.record = load_record(run, self.key)
         if self._states and await self._states_good():
             self.carry_over()
             return
@@ -541,12 +553,7 @@ class Cycle:
     async def _call(self) -> Any:
         fn = self.fn
         raw = fn.raw if isinstance(fn, Function) else fn
-        if inspect.iscoroutinefunction(raw):
-            return await raw(*self.args, **self.kwargs)
-        result = await self.run.scheduler.run_blocking(_call, raw, self.args, self.kwargs)
-        if inspect.isawaitable(result):
-            result = await result
-        return result
+        return await call_function(self.run, raw, self.args, self.kwargs)
 
     async def _conclude(self) -> None:
         run = self.run
@@ -561,7 +568,7 @@ class Cycle:
             await submit(run, [part])
             if part.error is not None:
                 raise part.error
-            self.rival[self.key] = None
+            self.rival[self.key] = False
         had_children = bool(self.known) or (self.known is None and self.record is not None)
         if had_children and [key for key in await self.children_known() if key not in self.mounted]:
             if part is not None and part.changed:
@@ -574,7 +581,7 @@ class Cycle:
             before = load_record(run, self.key) or before
             self.record = before
         self._commit(part, before)
-        self.rival[self.key] = None
+        self.rival[self.key] = False
 
     def _outcome(self, part: Part | None, before: ComponentRecord, *, remember: bool) -> ComponentRecord:
         outcome = ComponentRecord(
@@ -639,6 +646,16 @@ class Cycle:
 
     def __repr__(self) -> str:
         return f"<component {format_path(self.path)} ({self.processor})>"
+
+
+async def call_function(
+    run: Run, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call a function of the application: a sync one off the loop."""
+    if inspect.iscoroutinefunction(fn):
+        return await fn(*args, **kwargs)
+    result = await run.scheduler.run_blocking(_call, fn, args, kwargs)
+    return await result if inspect.isawaitable(result) else result
 
 
 def _call(raw: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

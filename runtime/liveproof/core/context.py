@@ -102,12 +102,14 @@ _UNUSED: list[bytes] = []
 class CallFrame:
     """What one memoized call (or one whole component) was seen to depend on and to declare."""
 
-    __slots__ = ("outer", "targets", "uses")
+    __slots__ = ("memos", "outer", "targets", "uses")
 
     def __init__(self, outer: CallFrame | None = None) -> None:
         self.outer = outer
         self.uses: dict[bytes, None] = {}
         """Logic fingerprints of the functions called and context values used, in order."""
+        self.memos: list[bytes] = _UNUSED if outer is None else []
+        """Keys of the remembered calls inside, if this is a memoized call's frame."""
         self.targets: list[bytes] = _UNUSED if outer is None else []
         """Keys of the target states declared inside, if this is a memoized call's frame."""
 

@@ -33,18 +33,21 @@ class MemoDrawer:
         self._targets = {} if record is None else record.targets
         self._used: dict[bytes, MemoEntry | None] = {}
         """Key → what to store; ``None`` if the stored one stays."""
+        self.declared: dict[bytes, None] = {}
+        """Target states that calls of this cycle declared and would declare again."""
 
     @property
     def in_use(self) -> bool:
         """Whether anything will be stored when the cycle has ended."""
         return bool(self._used)
 
-    def get(self, key: bytes) -> MemoEntry | None:
-        """A remembered call. Not one whose target states are in doubt."""
+    def get(self, key: bytes, *, of_this_cycle: bool = False) -> MemoEntry | None:
+        """A remembered call; with ``of_this_cycle``, no older one. Not one whose target states are in
+        doubt."""
         fresh = self._used.get(key)
         if fresh is not None:
             return fresh
-        if not self._any_stored:
+        if of_this_cycle or not self._any_stored:
             return None
         raw = self._ledger.get(Table.MEMO, self._prefix + key)
         if raw is None:
@@ -55,11 +58,14 @@ class MemoDrawer:
             if known is None or known.maybe_missing or len(known.possible) != 1:
                 return None
         self._used[key] = None
+        for inner in entry.inner:
+            self._used.setdefault(inner, None)
         return entry
 
     def put(self, key: bytes, entry: MemoEntry) -> None:
         """Remember a call."""
         self._used[key] = entry
+        self.declared.update(dict.fromkeys(entry.targets))
 
     def writes(self) -> list[Write]:
         """What the store has to be told at the end of the cycle."""

@@ -44,6 +44,7 @@ async def report_failure(
         )
         return None
     current: BaseException = exc
+    handler_raised = False
     link: HandlerChain | None = handlers
     while link is not None:
         context = ExceptionContext(
@@ -53,8 +54,8 @@ async def report_failure(
             mount_kind=kind,
             parent_stable_path=None if parent is None else format_path(parent),
             is_background=True,
-            source="component" if current is exc else "handler",
-            original_exception=None if current is exc else exc,
+            source="handler" if handler_raised else "component",
+            original_exception=exc if handler_raised else None,
         )
         try:
             outcome = link.handler(current, context)
@@ -64,6 +65,7 @@ async def report_failure(
             raise
         except BaseException as raised:  # noqa: BLE001 - passed outward, as the contract says
             current = raised
+            handler_raised = True
             link = link.outer
         else:
             return None

@@ -174,7 +174,7 @@ class LiveController:
         *,
         kind: MountKind,
         handlers: HandlerChain | None,
-        rival: dict[bytes, None],
+        rival: dict[bytes, bool],
         rank: Rank,
         on_ready: Callable[[LiveController], None],
         record: ComponentRecord | None,
@@ -194,7 +194,7 @@ class LiveController:
         self._args = args
         self._kwargs = kwargs
         self._record = record
-        self._first_rival: dict[bytes, None] | None = rival
+        self._first_rival: dict[bytes, bool] | None = rival
         self._instance: Any = None
         self._machine = Operations()
         self._watchers: dict[Task, int] = {}
@@ -209,6 +209,8 @@ class LiveController:
         self._phase = "starting"
         self._caught_up = False
         self._told_to_end = False
+        self.failed = False
+        """Whether ``process_live()`` has ended in a failure."""
         self.site = Cycle(
             run,
             path,
@@ -270,6 +272,7 @@ class LiveController:
                 if isinstance(failure, run.scheduler.cancelled):
                     failure = None
             if failure is not None:
+                self.failed = True
                 error = await self.report(failure, kind="process_live")
             elif run.stopping and not self.ready.is_resolved:
                 error = StoppedError(f"live component {format_path(self.path)} was cancelled")
@@ -360,7 +363,9 @@ class LiveController:
 
     async def report(self, exc: BaseException, *, kind: MountKind = "process_live") -> BaseException | None:
         """Tell the handlers of a failure of this component; returns what escapes them."""
-        self.run.stats.of(self.processor).num_errors += 1
+        counter = self.run.stats.of(self.processor)
+        counter.num_execution_starts += 1
+        counter.num_errors += 1
         context = current_or_none()
         handlers = context.handlers if context is not None and context.cycle is self.site else self.handlers
         return await report_failure(
@@ -433,6 +438,9 @@ class LiveController:
         def full_ended(cycle: Cycle) -> None:
             if cycle.failure is None:
                 self._scanned = op.seq
+            else:
+                # It collected nothing, and yet what it mounted is newer than what came before.
+                self._below.update(dict.fromkeys((key[len(self.key) :] for key in cycle.mounted), op.seq))
             self.finished(op, cycle.ready.error)
 
         cycle = Cycle(
@@ -457,6 +465,33 @@ class LiveController:
         run.limiter.start(cycle)
 
     def _start_update(self, op: Operation) -> None:
+        try:
+            self._try_start_update(op)
+        except Exception as exc:  # noqa: BLE001 - the operation has failed, and the next one must start
+            self.run.scheduler.spawn(self._failed_to_start(op, exc), name="liveproof: failure")
+
+    async def _failed_to_start(self, op: Operation, exc: Exception) -> None:
+        call = _call_of(op)
+        assert call.sub is not None, "an update has a sub-path"
+        assert call.fn is not None, "an update has a function"
+        counter = self.run.stats.of(display_name(call.fn))
+        counter.num_execution_starts += 1
+        counter.num_errors += 1
+        error: BaseException | None = exc
+        try:
+            error = await report_failure(
+                exc,
+                call.handlers,
+                env_name=self.run.env_name,
+                path=self.path + call.sub,
+                processor=display_name(call.fn),
+                kind="mount",
+                parent=self.path,
+            )
+        finally:
+            self.finished(op, error)
+
+    def _try_start_update(self, op: Operation) -> None:
         run = self.run
         call = _call_of(op)
         assert call.fn is not None, "an update has a function"
@@ -483,7 +518,7 @@ class LiveController:
                 handlers=call.handlers,
                 rival={},
                 rank=self._rank(op),
-                on_ready=lambda live: self.finished(op, live.ready.error),
+                on_ready=lambda live: self._applied(op, live.key, live.ready.error, good=not live.failed),
                 record=record,
             )
         else:
@@ -504,14 +539,11 @@ class LiveController:
             )
             child.known = known
             child.prepare_memo()
-            if child.remembered and not child.has_states and op.absorbed_delete is None:
-                if not run.is_busy(key):
-                    child.carry_over()
-                    self.finished(op, None)
-                    return
-        if op.absorbed_delete is not None:
-            run.scheduler.spawn(self._delete_below(op, child), name="liveproof: delete")
-        elif isinstance(child, Cycle):
+            if child.remembered and not child.has_states and not run.is_busy(key):
+                child.carry_over()
+                self._updated(op, child)
+                return
+        if isinstance(child, Cycle):
             run.limiter.start(child)
         else:
             child.start()
@@ -521,26 +553,33 @@ class LiveController:
             if len(self._leaves) >= LEAVES_MAX:
                 self._leaves.clear()
             self._leaves[cycle.key] = cycle.record
-        self.finished(op, cycle.ready.error)
+        self._applied(op, cycle.key, cycle.ready.error, good=cycle.failure is None)
 
-    async def _delete_below(self, op: Operation, child: Cycle | LiveController) -> None:
-        """A deletion was replaced by this update of the same sub-path: what stood below has to go, unless it
-        was updated since (see the argument in operations.py)."""
-        assert op.absorbed_delete is not None, "nothing was absorbed"
+    def _applied(self, op: Operation, key: bytes, error: BaseException | None, *, good: bool) -> None:
+        """An update has run. If a deletion of the same sub-path was replaced by it, what that would have
+        deleted below has to go now (see the argument in operations.py); if the update failed, both did."""
+        absorbed = op.absorbed_delete
+        if absorbed is None or not good or self._scanned > absorbed or self.run.stopping:
+            self.finished(op, error)
+        else:
+            self.run.scheduler.spawn(self._delete_below(op, absorbed, key, error), name="liveproof: delete")
+
+    async def _delete_below(
+        self, op: Operation, absorbed: int, above: bytes, error: BaseException | None
+    ) -> None:
         depth = len(self.path)
+        self._leaves.clear()
         try:
-            if self._scanned > op.absorbed_delete:
-                return
-            for key, row in await self.run.ledger.components_gently(child.key):
-                if owner_of(row) != depth or key == child.key:
+            for key, row in await self.run.ledger.components_gently(above):
+                if owner_of(row) != depth or key == above:
                     continue
-                if self._below.get(key[len(self.key) :], 0) < op.absorbed_delete:
-                    await delete_reported(self.run, key, depth, child.handlers)
+                if self._below.get(key[len(self.key) :], 0) < absorbed:
+                    raised, _ = await delete_reported(self.run, key, _call_of(op).handlers)
+                    error = error or raised
+        except Exception as exc:  # noqa: BLE001 - a store that can't be read, say
+            error = error or await self.report(exc, kind="delete_background")
         finally:
-            if isinstance(child, Cycle):
-                self.run.limiter.start(child)
-            else:
-                child.start()
+            self.finished(op, error)
 
     def __repr__(self) -> str:
         return f"<live component {format_path(self.path)} ({self.processor}), {self._phase}>"
@@ -579,9 +618,7 @@ class _Deletion:
                     await run.drain_live_below(key)
                 finally:
                     await run.limiter.reacquire()
-            error, _ = await delete_reported(
-                run, key, len(controller.path), call.handlers, all_below=True
-            )
+            error, _ = await delete_reported(run, key, call.handlers, all_below=True)
         except Exception as exc:  # noqa: BLE001 - a store that can't be read, say
             error = await controller.report(exc, kind="delete_background")
         finally:

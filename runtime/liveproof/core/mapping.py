@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from liveproof.core.context import current
@@ -48,7 +48,7 @@ async def map(  # noqa: A001 - the page's name
     context = current("map()")
     calls = [item async for item in each(items)]
     group = _Calls(context.cycle.run.scheduler, len(calls))
-    return await group.gather([fn(item, *args, **kwargs) for item in calls])
+    return await group.gather([partial(fn, item, *args, **kwargs) for item in calls])
 
 
 class _Calls:
@@ -63,7 +63,7 @@ class _Calls:
         self._running: dict[Any, None] = {}
         self._cancelled = False
 
-    async def gather(self, calls: list[Awaitable[Any]]) -> list[Any]:
+    async def gather(self, calls: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
         """Run all to their ends."""
         scheduler = self._scheduler
         self._waiting = scheduler.current()
@@ -83,15 +83,12 @@ class _Calls:
             raise self._failures[min(self._failures)]
         return self._results
 
-    async def _one(self, at: int, call: Awaitable[Any]) -> None:
+    async def _one(self, at: int, call: Callable[[], Awaitable[Any]]) -> None:
         task = self._scheduler.current()
         try:
-            if self._cancelled:
-                if inspect.iscoroutine(call):
-                    call.close()
-            else:
+            if not self._cancelled:
                 self._running[task] = None
-                self._results[at] = await call
+                self._results[at] = await call()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:  # noqa: BLE001 - raised by gather()

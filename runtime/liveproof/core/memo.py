@@ -38,16 +38,15 @@ class MemoEntry(msgspec.Struct, array_like=True):
     targets: list[bytes]
     """Keys of the target states that it declared."""
     result: bytes
+    inner: list[bytes] = []
+    """Keys of the remembered calls inside it: they stay as long as this one is used."""
 
 
 class MemoSite(Protocol):
     """Where a component keeps its memos: the running cycle."""
 
-    @property
-    def full_reprocess(self) -> bool:
-        """Whether memos of earlier runs must not be used."""
-
-    def memo_get(self, key: bytes, /) -> MemoEntry | None: ...
+    def memo_get(self, key: bytes, /) -> MemoEntry | None:
+        """What may be used: when everything is processed again, only what this cycle has put."""
 
     def memo_put(self, key: bytes, entry: MemoEntry, /) -> None: ...
 
@@ -65,6 +64,7 @@ def own_frame(outer: CallFrame) -> CallFrame:
     """A frame that keeps what a call uses from its caller, but not what it declares."""
     frame = CallFrame(outer=outer.outer)
     frame.targets = outer.targets
+    frame.memos = outer.memos
     return frame
 
 
@@ -176,7 +176,7 @@ class MemoCall:
         self._own_only = own_only
         self._result_type = result_type
         self.states = states
-        entry = None if self._site.full_reprocess else self._site.memo_get(key)
+        entry = self._site.memo_get(key)
         if entry is not None and not (
             len(entry.states) == len(states) and self._site.fingerprints_live(entry.uses)
         ):
@@ -198,9 +198,13 @@ class MemoCall:
         except MemoError:  # The type has changed since. Reached by test_changed_result_type_runs_again.
             return None
         if entry.states != states:
-            self._site.memo_put(self._key, MemoEntry(entry.uses, states, entry.targets, entry.result))
+            self._site.memo_put(
+                self._key, MemoEntry(entry.uses, states, entry.targets, entry.result, entry.inner)
+            )
         frame = self._context.frame
         frame.uses.update(dict.fromkeys(entry.uses))
+        if frame.outer is not None:
+            frame.memos += [self._key, *entry.inner]
         if entry.targets:
             self._site.retain_targets(entry.targets)
             if frame.outer is not None:
@@ -223,4 +227,8 @@ class MemoCall:
     ) -> None:
         """Store the outcome of a call that returned."""
         targets = list(dict.fromkeys(inside.frame.targets))
-        self._site.memo_put(self._key, MemoEntry(uses, states, targets, encode(result)))
+        inner = list(dict.fromkeys(inside.frame.memos))
+        self._site.memo_put(self._key, MemoEntry(uses, states, targets, encode(result), inner))
+        outer = self._context.frame
+        if outer.outer is not None:
+            outer.memos += [self._key, *inner]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from liveproof.abc.live_map import LiveMapFeed
 from liveproof.core.children import mount_child, mounting_context
 from liveproof.core.component import Cycle
 from liveproof.core.context import ComponentContext, ComponentSubpath
+from liveproof.core.function import Function
 from liveproof.core.handle import ComponentMountHandle
 from liveproof.core.live import LiveController, is_live_component_class
 from liveproof.core.live_map import map_component
@@ -44,7 +45,7 @@ def _split(api: str, args: tuple[Any, ...]) -> tuple[Path, Any, tuple[Any, ...]]
         rest = args[1:]
         if not callable(fn):
             raise TypeError(f"{api}() takes a component_subpath() or a function first, not {fn!r}")
-        name = getattr(fn, "__coco_subpath_name__", None) or getattr(fn, "__name__", None)
+        name = getattr(fn, "__coco_subpath_name__", getattr(fn, "__name__", None))
         if not name or name == "<lambda>":
             raise TypeError(
                 f"{api}({fn!r}): no __name__ to derive a sub-path from; give an explicit component_subpath"
@@ -55,7 +56,7 @@ def _split(api: str, args: tuple[Any, ...]) -> tuple[Path, Any, tuple[Any, ...]]
     return sub, fn, rest
 
 
-async def mount(*pos_args: Any, **kwargs: Any) -> ComponentMountHandle:
+def mount(*pos_args: Any, **kwargs: Any) -> Coroutine[Any, Any, ComponentMountHandle]:
     """``mount([subpath,] processor_fn, *args, **kwargs)``: run a component in the background.
 
     Without a sub-path it is ``Symbol(processor_fn.__name__)``. ``processor_fn`` may be a live component
@@ -66,13 +67,17 @@ async def mount(*pos_args: Any, **kwargs: Any) -> ComponentMountHandle:
         TypeError: no function, or no name to derive a sub-path from.
         ValueError: a sibling was mounted at this path in this cycle.
     """
+    return _mount(_call_site(), pos_args, kwargs)
+
+
+async def _mount(site: str, pos_args: tuple[Any, ...], kwargs: dict[str, Any]) -> ComponentMountHandle:
     sub, fn, args = _split("mount", pos_args)
     context = mounting_context("mount")
-    child = await mount_child(context, sub, fn, args, kwargs, "mount", _call_site())
+    child = await mount_child(context, sub, fn, args, kwargs, "mount", site)
     return ComponentMountHandle([] if child is None else [child.ready])
 
 
-async def use_mount(*pos_args: Any, **kwargs: Any) -> Any:
+def use_mount(*pos_args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
     """``use_mount([subpath,] processor_fn, *args, **kwargs)``: run a component, wait until it is ready, and
     return its result. What it raises is raised here.
 
@@ -80,6 +85,10 @@ async def use_mount(*pos_args: Any, **kwargs: Any) -> Any:
         RuntimeError: as :func:`mount`, or inside ``process()`` of a live component.
         TypeError: as :func:`mount`, or given a live component class.
     """
+    return _use_mount(_call_site(), pos_args, kwargs)
+
+
+async def _use_mount(site: str, pos_args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     sub, fn, args = _split("use_mount", pos_args)
     if is_live_component_class(fn):
         raise TypeError(
@@ -87,10 +96,10 @@ async def use_mount(*pos_args: Any, **kwargs: Any) -> Any:
             "operator.update() inside process_live()"
         )
     context = mounting_context("use_mount")
-    return await _use_mount(context, sub, fn, args, kwargs, _call_site())
+    return await _run_dependent(context, sub, fn, args, kwargs, site)
 
 
-async def _use_mount(
+async def _run_dependent(
     context: ComponentContext,
     sub: Path,
     fn: Callable[..., Any],
@@ -110,7 +119,9 @@ async def _use_mount(
     if child.carried_over:
         record = child.record
         assert record is not None, "it was carried over from there"
-        return None if record.result is None else decode(record.result, return_type(fn))
+        if record.result is None:
+            return None
+        return decode(record.result, fn.result_type if isinstance(fn, Function) else return_type(fn))
     return child.result
 
 
@@ -126,7 +137,7 @@ async def mount_target(
     """
     context = mounting_context("mount_target")
     sub: Path = (_MOUNT_TARGET, *target_state.path)
-    provider = await _use_mount(
+    provider = await _run_dependent(
         context, sub, _declare_container, (target_state,), {}, _call_site()
     )
     assert isinstance(provider, TargetStateProvider), "what _declare_container returns"
@@ -137,7 +148,7 @@ async def _declare_container(target_state: TargetState[Any]) -> TargetStateProvi
     return declare_target_state_with_child(target_state)
 
 
-async def mount_each(*pos_args: Any, **kwargs: Any) -> ComponentMountHandle:
+def mount_each(*pos_args: Any, **kwargs: Any) -> Coroutine[Any, Any, ComponentMountHandle]:
     """``mount_each([subpath,] fn, items, *args, **kwargs)``: one component per ``(key, value)`` of ``items``.
 
     Each runs ``fn(value, *args, **kwargs)`` at ``subpath / key``. Items may be any iterable, sync or async,
@@ -147,6 +158,10 @@ async def mount_each(*pos_args: Any, **kwargs: Any) -> ComponentMountHandle:
         RuntimeError: as :func:`mount`.
         TypeError: no items; a key that is not a stable key; a live component class.
     """
+    return _mount_each(_call_site(), pos_args, kwargs)
+
+
+async def _mount_each(site: str, pos_args: tuple[Any, ...], kwargs: dict[str, Any]) -> ComponentMountHandle:
     sub, fn, args = _split("mount_each", pos_args)
     if is_live_component_class(fn):
         raise TypeError(
@@ -157,7 +172,6 @@ async def mount_each(*pos_args: Any, **kwargs: Any) -> ComponentMountHandle:
         raise TypeError("mount_each() takes the items after the function")
     items, rest = args[0], args[1:]
     context = mounting_context("mount_each")
-    site = _call_site()
     if isinstance(items, LiveMapFeed):
         component = map_component(fn)
         live = await mount_child(context, sub, component, (fn, items, rest, kwargs), {}, "mount_each", site)

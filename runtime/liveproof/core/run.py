@@ -13,10 +13,10 @@ from liveproof.core.ranks import Ranks
 from liveproof.core.records import decode_record
 from liveproof.core.sinks import Settler, Sinks
 from liveproof.core.stats import Stats
-from liveproof.core.targets import TargetStateProvider, _Level, root_provider
+from liveproof.core.targets import HandlerMissingError, TargetStateProvider, _Level, root_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from liveproof.abc.probe import Probe
     from liveproof.abc.scheduler import Scheduler, Task
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from liveproof.core.readiness import Readiness
 
 __all__ = ["Run"]
+
+
+def _attachments(handler: Any) -> Mapping[str, Any]:
+    return handler.attachments() if hasattr(handler, "attachments") else {}
 
 
 def _any_owner(ledger: Ledger, prefix: bytes) -> bool:
@@ -113,6 +117,14 @@ class Run:
             return self._owned.get(key)
         return self.ledger.get(Table.OWNER, self.prefix + key)
 
+    def owners_below(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """The target states below a container (or root), and who owns them. Linear in their number."""
+        if self._owned is not None:
+            return [item for item in self._owned.items() if item[0].startswith(prefix)]
+        at = len(self.prefix)
+        rows = self.ledger.entries(Table.OWNER, self.prefix + prefix)
+        return [(key[at:], owner) for key, owner in rows]
+
     def own(self, key: bytes, owner: bytes | None) -> Write:
         """The write that makes ``owner`` the owner of a target state."""
         if self._owned is not None:
@@ -121,6 +133,16 @@ class Run:
             else:
                 self._owned[key] = owner
         return (Table.OWNER, self.prefix + key, owner)
+
+    def keys_above(self, key: bytes) -> list[bytes]:
+        """The keys of all paths above a component, the root first."""
+        path = self.path_of(key)
+        return [self.key_of(path[:at]) for at in range(len(path))]
+
+    def completed(self, key: bytes, cycle: Mapping[bytes, bool]) -> bool:
+        """Whether a component has completed in a cycle: by itself, or below one that was carried over.
+        ``cycle`` says of each component that completed whether it was carried over."""
+        return key in cycle or any(cycle.get(above, False) for above in self.keys_above(key))
 
     # ---- memoization
 
@@ -137,11 +159,11 @@ class Run:
         Returns ``None`` if the container it was in is gone.
 
         Raises:
-            RuntimeError: the handler can't be had in this run.
+            HandlerMissingError: the handler can't be had in this run.
         """
         provider = root_provider(path[0])
         if provider is None:
-            raise RuntimeError(
+            raise HandlerMissingError(
                 f"no handler is registered for target states of {path[0]!r}, so {format_path(path)} can not be "
                 "removed: import the module that registers it"
             )
@@ -149,7 +171,7 @@ class Run:
         while at < len(path) - 1:
             step = path[at]
             handler: Any = provider._level.handler
-            if isinstance(step, Symbol) and at > 1 and hasattr(handler, "attachments"):
+            if isinstance(step, Symbol) and step.name in _attachments(handler):
                 provider = provider.attachment(step.name)
             else:
                 inner = self._container(provider, path[: at + 1])
@@ -173,7 +195,7 @@ class Run:
             return None
         handler: Any = outer._level.handler
         if not hasattr(handler, "child_handler"):
-            raise RuntimeError(
+            raise HandlerMissingError(
                 f"what is inside {format_path(path)} can not be removed in a run that did not mount it: give "
                 f"{type(handler).__name__} a child_handler(context_provider, key)"
             )

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
 from liveproof.core.absence import NON_EXISTENCE
-from liveproof.core.paths import decode_path, format_path
+from liveproof.core.paths import decode_path, encode_path, format_path
 from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import ComponentRecord, TargetEntry, decode_record, encode_record
 from liveproof.core.sinks import Ticket
 from liveproof.core.targets import (
     Declaration,
+    HandlerMissingError,
     TargetStateProvider,
     record_decoder,
 )
@@ -64,7 +65,7 @@ class Part:
         record: ComponentRecord,
         declared: Mapping[bytes, Declaration],
         retained: Mapping[bytes, None],
-        rival: dict[bytes, None] | None,
+        rival: dict[bytes, bool] | None,
         rank: Rank,
     ) -> None:
         self.key = key
@@ -135,6 +136,8 @@ async def submit(run: Run, parts: list[Part]) -> None:
                 part.entries = dict(part.before.targets)
     submission = _Submission(run, parts)
     changes = submission.plan()
+    if submission.stranded and not changes:
+        submission.settle_stranded()
     for part in parts:
         run.ranks.note(part.key, part.rank)
     if changes or submission.pending:
@@ -149,17 +152,18 @@ def _touched(part: Part) -> list[bytes]:
 
 
 class _Submission:
-    __slots__ = ("_left", "_parked", "_task", "parts", "pending", "run", "taken")
+    __slots__ = ("_left", "_task", "parts", "pending", "run", "stranded", "taken")
 
     def __init__(self, run: Run, parts: list[Part]) -> None:
         self.run = run
         self.parts = parts
         self.pending: list[tuple[Part, Declaration]] = []
         """Declarations inside a container that this submission has yet to apply."""
+        self.stranded: list[tuple[Part, bytes, Path, HandlerMissingError]] = []
+        """States to be removed that nobody here can reconcile."""
         self.taken: dict[bytes, ComponentRecord] = {}
         """Records of former owners, rewritten."""
         self._left = 0
-        self._parked = False
         self._task: Any = None
 
     # ---- planning
@@ -174,6 +178,9 @@ class _Submission:
                     for declaration in part.declared.values()
                     if (change := self._declared(part, declaration)) is not None
                 ]
+                for key in part.retained:
+                    if key not in part.entries:
+                        self._lost(part, key)
                 gone = [
                     key for key in part.entries if key not in part.declared and key not in part.retained
                 ]
@@ -181,6 +188,7 @@ class _Submission:
                     found += self._removed(part, gone)
             except Exception as exc:  # noqa: BLE001 - it is this component's failure alone
                 part.error = exc
+                self.taken.clear()  # Only a submission of one part takes anything over.
                 part.entries = dict(part.before.targets)
                 part.changed = False
                 part.disowned.clear()
@@ -233,6 +241,22 @@ class _Submission:
         part.changed = True
         return Change(part, key, declaration, output, after)
 
+    def _lost(self, part: Part, key: bytes) -> None:
+        """A state that a remembered call declared belongs to somebody else by now."""
+        path = decode_path(key)
+        owner = self.run.owner_of_target(key)
+        if owner is not None and self.run.ranks.is_later(owner, part.rank):
+            return
+        if owner is not None and part.rival is not None and self.run.completed(owner, part.rival):
+            raise ValueError(
+                f"target state {format_path(path)} is declared twice in one cycle: by "
+                f"{self.run.format_key(owner)} and by {format_path(part.path)}"
+            )
+        raise RuntimeError(
+            f"target state {format_path(path)} was taken over while {format_path(part.path)} ran; it runs again in "
+            "the next cycle"
+        )
+
     def _other_owner(self, part: Part, key: bytes, declaration: Declaration) -> bytes | None:
         """Which other component owns the state.
 
@@ -242,7 +266,7 @@ class _Submission:
         owner = self.run.owner_of_target(key)
         if owner is None or owner == part.key:
             return None
-        if part.rival is not None and owner in part.rival:
+        if part.rival is not None and self.run.completed(owner, part.rival):
             raise ValueError(
                 f"target state {format_path((*declaration.provider.path, declaration.stable_key))} is declared "
                 f"twice in one cycle: by {self.run.format_key(owner)} and by {format_path(part.path)}"
@@ -257,9 +281,17 @@ class _Submission:
                 return None
             former = decode_record(raw)
         entry = former.targets.pop(key, None)
-        # It must run again to say whether it still wants the state; a memo would hide that.
+        # It must run again to say whether it still wants the state; a memo, of it or of one above it, would
+        # hide that.
         former.memo = None
         self.taken[owner] = former
+        for above in self.run.keys_above(owner):
+            raw = self.run.ledger.get(Table.COMPONENT, above)
+            if raw is not None and above not in self.taken:
+                ancestor = decode_record(raw)
+                if ancestor.memo is not None:
+                    ancestor.memo = None
+                    self.taken[above] = ancestor
         return entry
 
     def _reconcile(
@@ -300,7 +332,12 @@ class _Submission:
         for key in sorted(gone, key=lambda key: -len(paths[key])):
             path = paths[key]
             entry = part.entries[key]
-            provider = self.run.provider_of(path)
+            try:
+                provider = self.run.provider_of(path)
+            except HandlerMissingError as exc:
+                # Perhaps its container goes, too; then it goes with it.
+                self.stranded.append((part, key, path, exc))
+                continue
             if provider is None:
                 # Its container is gone, and it went with it.
                 self._drop(part, key)
@@ -338,15 +375,29 @@ class _Submission:
                 if changes:
                     for together in _by_depth(changes):
                         await self._record_and_apply(together)
+                    if any(part.error is not None for part in self.parts):
+                        await self._make_way(changes)
                 elif not self._progress_possible():
                     self._give_up_pending()
                     break
                 changes = self._plan_pending()
+            self.settle_stranded()
         finally:
             for key in touched:
                 if busy.get(key) is finished:
                     del busy[key]
             finished.resolve()
+
+    def settle_stranded(self) -> None:
+        """What nobody can reconcile has gone if a container that it was in has; else its component fails."""
+        stranded, self.stranded = self.stranded, []
+        gone = dict.fromkeys(key for part in self.parts for key in part.disowned)
+        for part, key, path, exc in stranded:
+            above = [encode_path(path[:at]) for at in range(2, len(path))]
+            if any(container in gone for container in above):
+                self._drop(part, key)
+            elif part.error is None:
+                part.error = exc
 
     def _progress_possible(self) -> bool:
         return any(item[1].provider._level.handler is not None for item in self.pending)
@@ -370,6 +421,7 @@ class _Submission:
                 change = self._declared(part, declaration)
             except Exception as exc:  # noqa: BLE001 - it is this component's failure alone
                 part.error = exc
+                self.taken.clear()
                 continue
             if change is not None:
                 changes.append(change)
@@ -406,6 +458,50 @@ class _Submission:
             return
         for ticket, of in tickets:
             self._applied(ticket, of)
+
+    async def _make_way(self, changes: list[Change]) -> None:
+        """Try again what failed because of states that are about to be collected: those go first."""
+        failed = [change for change in changes if change.part.error is not None and change.after is not None]
+        for change in failed:
+            part = change.part
+            obstacles = self._obstacles(change)
+            if not obstacles or part.error is None:
+                continue
+            for owner, key in obstacles:
+                entry = self._take_over(owner, key)
+                if entry is not None:
+                    part.entries[key] = entry
+            error, part.error = part.error, None
+            removals = self._removed(part, [key for _, key in obstacles if key in part.entries])
+            for together in _by_depth(removals):
+                await self._record_and_apply(together)
+            if part.error is None:
+                await self._record_and_apply([other for other in failed if other.part is part])
+            else:
+                part.error = error
+
+    def _obstacles(self, change: Change) -> list[tuple[bytes, bytes]]:
+        """States in the way of this one whose owners have not said in this cycle that they want them."""
+        declaration = change.declaration
+        if declaration is None or change.part.rival is None:
+            return []
+        provider = declaration.provider
+        in_the_way = getattr(provider._level.handler, "in_the_way", None)
+        if in_the_way is None:
+            return []
+        depth = len(provider.path) + 1
+        found: list[tuple[bytes, bytes]] = []
+        for key, owner in self.run.owners_below(provider.key):
+            path = decode_path(key)
+            if (
+                len(path) == depth
+                and owner != change.part.key
+                and key not in self.run.busy
+                and in_the_way(declaration.stable_key, path[-1])
+                and not self.run.completed(owner, change.part.rival)
+            ):
+                found.append((owner, key))
+        return found
 
     async def _alone(self, writes: list[Write], work: tuple[Ticket, list[Change]]) -> bool:
         """The short way, for the only component in flight: nobody to share a batch with, no task to wait
@@ -483,6 +579,7 @@ class _Submission:
             part = change.part
             if change.after is None:
                 self._drop(part, change.key)
+                self.run.containers.pop(change.key, None)
                 continue
             part.entries[change.key] = change.after
             declaration = change.declaration

@@ -19,9 +19,10 @@ else:
     from typing_extensions import TypeVar
 
 from liveproof.core.absence import NonExistenceType
-from liveproof.core.context import current
+from liveproof.core.context import ComponentContext, current
 from liveproof.core.paths import Path, StableKey, Symbol, encode_key, encode_path, format_path
 from liveproof.core.values import decoder, element_type, parameter_type
+from liveproof.errors import MemoError
 
 if TYPE_CHECKING:
     from liveproof.core.provider import ContextProvider
@@ -93,6 +94,8 @@ class TargetActionSink(Generic[ActionT_contra, HandlerT_co]):
         after ``ready()``, before the actions are recorded as done, and not under
         ``Settings(durability="process")``.
         """
+        if inspect.iscoroutinefunction(fn):
+            raise TypeError(f"from_fn() takes a sync function; use from_async_fn() for {fn!r}")
         return TargetActionSink(fn, is_async=False, child_handler=child_handler, settle=settle)
 
     @staticmethod
@@ -133,6 +136,10 @@ class TargetHandler(Protocol[ValueT_contra, RecordT, ChildT_co]):
     no action, and what is inside can be deleted in a run that did not declare the container.
 
     ``attachments()`` may return handlers of auxiliary states by name.
+
+    ``in_the_way(key, other)`` may say that a state under ``other``, in the same container, keeps ``key``
+    from being written (a file where a directory has to be, say). When writing fails, what is in the way and
+    belongs to a component that is about to be collected goes first.
     """
 
     def reconcile(
@@ -167,7 +174,7 @@ class _Level:
 def record_decoder(handler: Any) -> Callable[[bytes], Any]:
     """Decoder for a handler's tracking records, by the annotation of ``prev_possible_records``."""
     method = inspect.unwrap(handler.reconcile)
-    at = 2 if inspect.ismethod(handler.reconcile) else 3
+    at = 3 if inspect.ismethod(handler.reconcile) else 2  # Counted with ``self``, if there is one.
     return decoder(element_type(parameter_type(method, at)))
 
 
@@ -189,6 +196,11 @@ class TargetStateProvider(Generic[ValueT, ChildT]):
         return f"{self.key.hex()}:{destructive}:{lossy}"
 
     def __coco_memo_key__(self) -> object:
+        if self._level.handler is None:
+            raise MemoError(
+                f"the container {format_path(self.path)} is not applied yet, so that nobody can tell what a memo "
+                "would stand for: pass on the provider that mount_target() returns"
+            )
         return (self.key, *self._level.generation)
 
     def target_state(self, key: StableKey, value: ValueT) -> TargetState[ChildT]:
@@ -248,6 +260,16 @@ class TargetState(Generic[ChildT]):
         return f"<TargetState {format_path(self.path)}>"
 
 
+def _declaring_context(api: str) -> ComponentContext:
+    context = current(api)
+    if context.live_operator:
+        raise RuntimeError(
+            f"{api} is not allowed inside process_live() of {format_path(context.cycle.path)}: declare in "
+            "process(), or in a child mounted with operator.update()"
+        )
+    return context
+
+
 def declare_target_state(target_state: TargetState[Any]) -> None:
     """Let the running component own this target state: it will exist as long as it is declared.
 
@@ -255,7 +277,7 @@ def declare_target_state(target_state: TargetState[Any]) -> None:
         RuntimeError: no component is running here, or the container it is in is not applied yet.
         ValueError: declared already in this component.
     """
-    context = current("declare_target_state()")
+    context = _declaring_context("declare_target_state()")
     context.cycle.declare(target_state, context.frame)
 
 
@@ -267,7 +289,7 @@ def declare_target_state_with_child(
     The provider is pending until the component has been submitted; within the component, states inside
     may be declared already. Use ``mount_target`` to get a provider for other components.
     """
-    context = current("declare_target_state_with_child()")
+    context = _declaring_context("declare_target_state_with_child()")
     declaration = context.cycle.declare(target_state, context.frame)
     if declaration.child is None:
         declaration.child = TargetStateProvider(
@@ -287,6 +309,10 @@ class Declaration:
         self.stable_key = target_state.stable_key
         self.value = target_state.value
         self.child: TargetStateProvider[Any, Any] | None = None
+
+
+class HandlerMissingError(RuntimeError):
+    """A target state is to be removed, and this run has no handler for it."""
 
 
 _roots: dict[str, TargetStateProvider[Any, Any]] = {}

@@ -95,6 +95,12 @@ class EntryHandler:
             self._place, key, desired_target_state, prev_possible_records, prev_may_be_missing
         )
 
+    def in_the_way(self, key: StableKey, other: StableKey) -> bool:
+        """Whether ``other`` is a directory of ``key``'s path, or the other way round: only one can be there."""
+        assert isinstance(key, str), "the keys of entries are made here"
+        assert isinstance(other, str), "the keys of entries are made here"
+        return key.startswith(other + "/") or other.startswith(key + "/")
+
     def child_handler(self, context_provider: ContextProvider, key: StableKey) -> EntryHandler:
         """For the entries of the directory ``key``."""
         assert isinstance(key, str), "the keys of entries are made here"
