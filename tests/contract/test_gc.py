@@ -51,25 +51,35 @@ def grow(machine: Machine, chance: Chance, root: Node, *, live: bool) -> None:
 # Random trees ---------------------------------------------------------------------------------------------
 
 
+def play(path: Path, seed: int) -> None:
+    """Four random trees, one after the other."""
+    chance = Chance(seed)
+    place = fresh_world(seed)
+    machine = Machine(path / f"{seed}.db", place, limit=chance.pick([None, 1, 2]))
+    for turn in range(4):
+        before = dict(place.target)
+        root, tree = next_tree(chance)
+        place.fresh()
+        grow(machine, chance, root, live=chance.chance(50))
+        wanted = target_of(tree)
+        assert place.target == wanted, f"seed {seed}, turn {turn}"
+        check_store(read_store(machine.path), tree)
+        for name, value in wanted.items():
+            writes = [written for written in place.writes(name) if written is not None]
+            assert len(writes) <= 1, f"seed {seed}, turn {turn}: {name} was written {writes} (GC-4)"
+            if before.get(name) != value:
+                assert writes == [value]
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_GC_1_and_2_random_trees_leave_exactly_what_was_mounted(tmp_path: Path, block: int) -> None:
     for seed in range(block * 12, block * 12 + 12):
-        chance = Chance(seed)
-        place = fresh_world(seed)
-        machine = Machine(tmp_path / f"{seed}.db", place, limit=chance.pick([None, 1, 2]))
-        for turn in range(4):
-            before = dict(place.target)
-            root, tree = next_tree(chance)
-            place.fresh()
-            grow(machine, chance, root, live=chance.chance(50))
-            wanted = target_of(tree)
-            assert place.target == wanted, f"seed {seed}, turn {turn}"
-            check_store(read_store(machine.path), tree)
-            for name, value in wanted.items():
-                writes = [written for written in place.writes(name) if written is not None]
-                assert len(writes) <= 1, f"seed {seed}, turn {turn}: {name} was written {writes} (GC-4)"
-                if before.get(name) != value:
-                    assert writes == [value]
+        play(tmp_path, seed)
+
+
+@pytest.mark.parametrize("seed", [2869, 4754, 7354])
+def test_GC_1_and_2_trees_that_found_something(tmp_path: Path, seed: int) -> None:
+    play(tmp_path, seed)
 
 
 @pytest.mark.parametrize("block", range(6))
@@ -246,6 +256,23 @@ def test_GC_1_a_path_taken_from_a_sibling(machine: Machine) -> None:
         owner = 2 if second else 1
         inner: dict[str, object] = {} if second else {"k": 1}
         check(machine, {(): (0, {}), ("p",): (0, {}), ("p", "a"): (1, {}), ("p", "a", "b"): (owner, inner)})
+
+
+@pytest.mark.parametrize("limit", [None, 1, 2])
+def test_GC_2_a_path_re_owned_while_its_former_parent_collects(tmp_path: Path, limit: int | None) -> None:
+    same = ("a", "b", "a", "b", "a")
+    first = Node(children={same[:2]: Node(children={same[2:]: Node(cells={"k": 1})})})
+    below = {("b",): Node(), ("b", "a"): Node(children={("b", "a"): Node(cells={"k": 2})})}
+    second = Node(children={("a",): Node(children=below)})
+    for seed in range(40):
+        chance = Chance(seed)
+        machine = Machine(tmp_path / f"{seed}.db", World(chance), limit=limit)
+        for root in (first, second):
+            grow(machine, chance, root, live=False)
+            tree = flat(root)
+            assert tree is not None
+            assert machine.world.target == target_of(tree), f"seed {seed}"
+            check_store(read_store(machine.path), tree)
 
 
 @pytest.mark.parametrize("first", ["plain", "live"])

@@ -166,7 +166,7 @@ class Cycle:
         self.known: dict[bytes, bytes] | None = None
         """Children that earlier cycles mounted, encoded; ``None`` until somebody asks."""
         self.with_children: Mapping[bytes, None] = _NONE
-        """Those of ``known`` that have children themselves (complete once ``known`` is there)."""
+        """Those of ``known`` with any component below (complete once ``known`` is there)."""
         self.strangers_below = False
         """Whether the store has components below this one that others than it mounted."""
         self.spoiled = False
@@ -317,12 +317,12 @@ class Cycle:
                     continue
                 while above and not key.startswith(above[-1]):
                     above.pop()
+                with_children.update(dict.fromkeys(above))
                 if owner_of(row) == depth:
                     known[key] = row
                     above.append(key)
                 else:
                     self.strangers_below = True
-                    with_children.update(dict.fromkeys(above))
             self.with_children = with_children
             self.known = known
         return known
@@ -561,6 +561,7 @@ class Cycle:
         if before is None:
             before = ComponentRecord(owner=self.owner, processor=self.processor)
         part: Part | None = None
+        stranded: list[bytes] = []
         if self.declared or before.targets:
             part = Part(
                 self.key, self.path, before, self.declared, self.retained, self.rival, self.rank
@@ -569,6 +570,7 @@ class Cycle:
             if part.error is not None:
                 raise part.error
             self.rival[self.key] = False
+            stranded = part.stranded
         had_children = bool(self.known) or (self.known is None and self.record is not None)
         if had_children and [key for key in await self.children_known() if key not in self.mounted]:
             if part is not None and part.changed:
@@ -580,8 +582,25 @@ class Cycle:
                 self.spoiled = True
             before = load_record(run, self.key) or before
             self.record = before
+        if stranded:
+            part = await self._remove_stranded(part, before, stranded)
         self._commit(part, before)
         self.rival[self.key] = False
+
+    async def _remove_stranded(
+        self, part: Part | None, before: ComponentRecord, stranded: list[bytes]
+    ) -> Part:
+        """States inside a container that this run can not reach: by now it may have been collected."""
+        if part is not None and part.changed:
+            self._write(self._outcome(part, before, remember=False), part)
+            before = load_record(self.run, self.key) or before
+            self.record = before
+        kept = dict.fromkeys(key for key in before.targets if key not in stranded)
+        rest = Part(self.key, self.path, before, {}, kept, None, self.rank)
+        await submit(self.run, [rest])
+        if rest.error is not None:
+            raise rest.error
+        return rest
 
     def _outcome(self, part: Part | None, before: ComponentRecord, *, remember: bool) -> ComponentRecord:
         outcome = ComponentRecord(

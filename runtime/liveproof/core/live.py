@@ -496,10 +496,7 @@ class LiveController:
         call = _call_of(op)
         assert call.fn is not None, "an update has a function"
         assert call.sub is not None, "an update has a sub-path"
-        sub_key = encode_path(call.sub)
-        key = self.key + sub_key
-        if len(call.sub) > 1:
-            self._below[sub_key] = op.seq
+        key = self.key + encode_path(call.sub)
         record = None if key in run.rewritten else self._leaves.pop(key, None)
         known: dict[bytes, bytes] | None = {}
         if record is None:
@@ -558,6 +555,10 @@ class LiveController:
     def _applied(self, op: Operation, key: bytes, error: BaseException | None, *, good: bool) -> None:
         """An update has run. If a deletion of the same sub-path was replaced by it, what that would have
         deleted below has to go now (see the argument in operations.py); if the update failed, both did."""
+        call = _call_of(op)
+        assert call.sub is not None, "an update has a sub-path"
+        if good and len(call.sub) > 1:
+            self._below[key[len(self.key) :]] = op.seq
         absorbed = op.absorbed_delete
         if absorbed is None or not good or self._scanned > absorbed or self.run.stopping:
             self.finished(op, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from liveproof.abc.live_map import LiveMapFeed, LiveMapView
 from liveproof.core.children import mount_child, mounting_context
@@ -14,8 +14,11 @@ from liveproof.core.paths import StableKey
 
 __all__ = ["LiveMapSubscriber", "map_component"]
 
+K = TypeVar("K", bound=StableKey)
+V = TypeVar("V")
 
-class LiveMapSubscriber:
+
+class LiveMapSubscriber(Generic[K, V]):
     """What a feed's ``watch()`` tells of changes: keys and values, where an operator takes paths."""
 
     __slots__ = ("_args", "_fn", "_kwargs", "_operator", "_scannable")
@@ -51,13 +54,13 @@ class LiveMapSubscriber:
         """Signal readiness. In catch-up mode ``watch()`` ends here."""
         await self._operator.mark_ready()
 
-    async def update(self, key: StableKey, value: Any) -> ComponentMountHandle:
+    async def update(self, key: K, value: V) -> ComponentMountHandle:
         """An item is new or has changed."""
         return await self._operator.update(
             component_subpath(key), self._fn, value, *self._args, **self._kwargs
         )
 
-    async def delete(self, key: StableKey) -> ComponentMountHandle:
+    async def delete(self, key: K) -> ComponentMountHandle:
         """An item is gone."""
         return await self._operator.delete(component_subpath(key))
 

@@ -56,6 +56,7 @@ class Part:
         "rank",
         "retained",
         "rival",
+        "stranded",
     )
 
     def __init__(
@@ -86,6 +87,9 @@ class Part:
         """Result: what has yet to be settled."""
         self.changed = False
         """Result: whether ``entries`` differ from what the store has under ``key``."""
+        self.stranded: list[bytes] = []
+        """Result: states that were to be removed and that nobody could reconcile. Only of a cycle, which may
+        still collect their container."""
         self.intended = False
         """Result: whether the store knows that this component owns ``entries``."""
         self.error: BaseException | None = None
@@ -381,12 +385,27 @@ class _Submission:
                     self._give_up_pending()
                     break
                 changes = self._plan_pending()
-            self.settle_stranded()
+                if not changes and self.taken:
+                    self.run.ledger.put(self.intent([part for part in self.parts if part.changed]))
+            await self._retry_stranded()
         finally:
             for key in touched:
                 if busy.get(key) is finished:
                     del busy[key]
             finished.resolve()
+
+    async def _retry_stranded(self) -> None:
+        """A container applied in this very submission may have brought the handler."""
+        stranded, self.stranded = self.stranded, []
+        changes = [
+            change
+            for part, key, _, _ in stranded
+            if part.error is None
+            for change in self._removed(part, [key])
+        ]
+        for together in _by_depth(changes):
+            await self._record_and_apply(together)
+        self.settle_stranded()
 
     def settle_stranded(self) -> None:
         """What nobody can reconcile has gone if a container that it was in has; else its component fails."""
@@ -396,6 +415,8 @@ class _Submission:
             above = [encode_path(path[:at]) for at in range(2, len(path))]
             if any(container in gone for container in above):
                 self._drop(part, key)
+            elif part.rival is not None:
+                part.stranded.append(key)
             elif part.error is None:
                 part.error = exc
 
@@ -625,6 +646,8 @@ class _Submission:
 
 def _by_depth(changes: list[Change]) -> list[list[Change]]:
     """What is declared first; then what goes, what is inside a container before the container."""
+    if not changes:
+        return []
     if all(change.declaration is not None for change in changes) or len(changes) == 1:
         return [changes]
     groups: dict[int, list[Change]] = {}
