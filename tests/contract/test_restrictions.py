@@ -769,3 +769,7 @@ def test_auto_refresh_takes_a_function_and_an_interval() -> None:
         wrong(leaf, interval=1)
     with refused(ValueError, "positive"):
         wrong(leaf, interval=datetime.timedelta(0))
+
+
+def test_a_subscriber_is_annotated_as_on_the_page() -> None:
+    assert coco.LiveMapSubscriber[str, int]
