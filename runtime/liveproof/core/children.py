@@ -109,7 +109,9 @@ def _claim(parent: Cycle, key: bytes, site: str, record: ComponentRecord | None)
     """Take the path for this child, which nothing can refuse any more."""
     parent.note_mount(key, site)
     run = parent.run
-    if record is not None and record.owner != len(parent.path) and key not in run.deleting:
+    if key in run.deleting:
+        run.rewritten[key] = None  # What is known of it will not be true when it starts.
+    elif record is not None and record.owner != len(parent.path):
         # From now on it is ours: whoever mounted it before must not collect it (GC-2).
         record.owner = len(parent.path)
         run.ledger.put([(Table.COMPONENT, key, encode_record(record))])

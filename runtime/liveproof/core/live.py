@@ -237,8 +237,8 @@ class LiveController:
         run = self.run
         enter(ComponentContext(self.site, self.site.frame, self.handlers, live_operator=True))
         await run.drain_live(self.key)
-        if self.key in run.deleting:
-            await run.deleted(self.key)
+        await run.deleted(self.key)
+        if self.key in run.rewritten:
             self._record = load_record(run, self.key)
         run.controllers[self.key] = self
         error: BaseException | None = None
