@@ -143,6 +143,11 @@ class Cycle:
         self.memoizing = memoizing
         """Whether this component or one above it is memoized, so that what it uses must be noted."""
         self.processor = display_name(fn)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Everything that the cycle finds out by itself."""
+        run, path, owner, record = self.run, self.path, self.owner, self.record
         self.ready = Readiness(run.scheduler, self)
         self.parent_path: Path | None = path[:owner] if path else None
         self.task: Task | None = None
