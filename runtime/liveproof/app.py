@@ -17,8 +17,10 @@ from liveproof.core.collect import delete_component
 from liveproof.core.component import Cycle, load_record
 from liveproof.core.context import detach
 from liveproof.core.failures import log
+from liveproof.core.function import Function
 from liveproof.core.paths import encode_key
 from liveproof.core.readiness import Readiness
+from liveproof.core.recovery import recover
 from liveproof.core.run import Run
 from liveproof.core.stats import UpdateSnapshot, UpdateStats, UpdateStatus
 from liveproof.environment import Environment, LazyEnvironment, Session, default_lazy_env
@@ -43,6 +45,8 @@ class AppRecord(msgspec.Struct, array_like=True):
 
     number: int
     """Runs so far."""
+    ended: bool = True
+    """Whether the last of them came to its end."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +306,8 @@ class App(Generic[P, R]):
         self._args: tuple[Any, ...] = args
         self._kwargs: dict[str, Any] = kwargs
         try:
-            inspect.signature(main_fn).bind(*args, **kwargs)
+            raw = main_fn.raw if isinstance(main_fn, Function) else main_fn
+            inspect.signature(raw).bind(*args, **kwargs)
         except TypeError as exc:
             raise TypeError(f"the arguments of app {config.name!r} do not fit its main function: {exc}") from None
         except ValueError:
@@ -368,9 +373,11 @@ class App(Generic[P, R]):
     async def _update(self, handle: _Handle[R], *, live: bool, full_reprocess: bool) -> R:
         session = handle.session
         await self._turn(handle)
-        run = self._new_run(session, live=live, full_reprocess=full_reprocess)
+        run, clean = self._new_run(session, live=live, full_reprocess=full_reprocess)
         session.running[self.name] = run
         try:
+            if not clean:
+                await recover(run)
             return await self._run_root(handle, run)
         finally:
             del session.running[self.name]
@@ -392,15 +399,18 @@ class App(Generic[P, R]):
             finally:
                 session.turns.pop(task, None)
 
-    def _new_run(self, session: Session, *, live: bool, full_reprocess: bool) -> Run:
+    def _new_run(self, session: Session, *, live: bool, full_reprocess: bool) -> tuple[Run, bool]:
+        """A run, and whether the last one came to its end."""
         env = session.env
         key = encode_key(self.name)
         raw = session.ledger.get(Table.APP, key)
         record = AppRecord(0) if raw is None else msgspec.msgpack.decode(raw, type=AppRecord)
+        clean = record.ended
         record.number += 1
+        record.ended = False
         session.ledger.put([(Table.APP, key, msgspec.msgpack.encode(record))])
         capacity = self._config.max_inflight_components
-        return Run(
+        run = Run(
             scheduler=session.scheduler,
             ledger=session.ledger,
             provider=env.context_provider,
@@ -414,6 +424,7 @@ class App(Generic[P, R]):
             capacity=MAX_INFLIGHT_COMPONENTS if capacity is None else capacity,
             handlers=env.handlers,
         )
+        return run, clean
 
     async def _run_root(self, handle: _Handle[R], run: Run) -> R:
         root = Cycle(
@@ -441,6 +452,9 @@ class App(Generic[P, R]):
         finally:
             await run.all_ended()
             await run.settler.drain()
+            if run.settled:
+                ended = AppRecord(run.number, ended=True)
+                run.ledger.put([(Table.APP, run.prefix, msgspec.msgpack.encode(ended))])
             await run.ledger.drain()
         if run.ledger.failure is not None:
             raise run.ledger.failure
@@ -482,11 +496,13 @@ class App(Generic[P, R]):
     async def _drop(self, handle: _Handle[None]) -> None:
         session = handle.session
         await self._turn(handle)
-        run = self._new_run(session, live=False, full_reprocess=False)
+        run, clean = self._new_run(session, live=False, full_reprocess=False)
         session.running[self.name] = run
         handle.attach(run)
         try:
-            failures = await delete_component(run, run.prefix, all_below=True)
+            if not clean:
+                await recover(run)
+            failures = await delete_component(run, run.prefix, owner=None)
             await run.settler.drain()
             if failures:
                 raise ExceptionGroup(

@@ -110,7 +110,7 @@ def _claim(parent: Cycle, key: bytes, site: str, record: ComponentRecord | None)
     parent.note_mount(key, site)
     run = parent.run
     if key in run.deleting:
-        run.rewritten[key] = None  # What is known of it will not be true when it starts.
+        run.note_rewritten(key)  # What is known of it will not be true when it starts.
     elif record is not None and record.owner != len(parent.path):
         # From now on it is ours: whoever mounted it before must not collect it (GC-2).
         record.owner = len(parent.path)
@@ -124,7 +124,7 @@ def _record_of(parent: Cycle, key: bytes) -> ComponentRecord | None:
     raw = parent.known.get(key)
     if raw is None and parent.strangers_below:
         raw = run.ledger.get(Table.COMPONENT, key)
-    elif key in run.rewritten:
+    elif run.version(key):
         raw = run.ledger.get(Table.COMPONENT, key)
     return None if raw is None else decode_record(raw)
 

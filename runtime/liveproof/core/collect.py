@@ -105,17 +105,14 @@ class _Group:
 
     async def _one(self, key: bytes) -> None:
         try:
-            row = self.run.ledger.get(Table.COMPONENT, key)
-            # Somebody else's child by now, or gone: then it is not ours to delete (GC-2).
-            if row is not None and owner_of(row) == self._depth:
-                failures = await delete_component(self.run, key, all_below=False)
-                if not self._last and failures and all(
-                    isinstance(failure.error, HandlerMissingError) for failure in failures
-                ):
-                    self.again.append(key)
-                else:
-                    await report_failures(self.run, failures, self._handlers)
-                    self.good = self.good and not failures
+            failures = await delete_component(self.run, key, owner=self._depth)
+            if not self._last and failures and all(
+                isinstance(failure.error, HandlerMissingError) for failure in failures
+            ):
+                self.again.append(key)
+            else:
+                await report_failures(self.run, failures, self._handlers)
+                self.good = self.good and not failures
         except BaseException:
             self.good = False
             raise
@@ -134,10 +131,10 @@ class _Group:
 
 
 async def delete_reported(
-    run: Run, key: bytes, handlers: HandlerChain | None, *, all_below: bool = False
+    run: Run, key: bytes, handlers: HandlerChain | None, *, owner: int | None
 ) -> tuple[BaseException | None, bool]:
     """Delete a component; report what fails. Returns what ``ready()`` raises, and whether it succeeded."""
-    failures = await delete_component(run, key, all_below=all_below)
+    failures = await delete_component(run, key, owner=owner)
     return await report_failures(run, failures, handlers), not failures
 
 
@@ -163,23 +160,31 @@ async def report_failures(
     return escaped
 
 
-async def delete_component(
-    run: Run, key: bytes, *, all_below: bool
-) -> list[Failure]:
+async def delete_component(run: Run, key: bytes, *, owner: int | None) -> list[Failure]:
     """Delete the component ``key`` and what is below it. Returns what failed, and where.
 
-    Below means: mounted by it or by its descendants. With ``all_below`` it means every component whose
-    path begins with its path, whoever mounted it.
+    Below means: mounted by it or by its descendants; and it is deleted only if the component that mounted it
+    has a path of ``owner`` keys. With ``None`` it means every component whose path begins with its path,
+    whoever mounted it.
     """
-    await run.drain_live_below(key)
-    rows = await run.ledger.components_gently(key)
-    if not all_below:
-        rows = _family(run, key, rows)
+    await run.deleted(key)
     ended = Readiness(run.scheduler, f"the deletion of {run.format_key(key)}")
-    mine = [row_key for row_key, _ in rows if row_key not in run.deleting]
-    for row_key in mine:
-        run.deleting[row_key] = ended
+    # From here on whoever mounts something at this path waits, so that it is not harmed (GC-2).
+    run.deleting[key] = ended
+    mine = [key]
     try:
+        if owner is not None:
+            row = run.ledger.get(Table.COMPONENT, key)
+            if row is None or owner_of(row) != owner:
+                return []  # Gone, or somebody else's child by now: not ours to delete (GC-2).
+        await run.drain_live_below(key)
+        rows = await run.ledger.components_gently(key)
+        if owner is not None:
+            rows = _family(run, key, rows)
+        for row_key, _ in rows:
+            if row_key not in run.deleting:
+                run.deleting[row_key] = ended
+                mine.append(row_key)
         return await _delete_rows(run, [row for row in rows if run.deleting[row[0]] is ended])
     finally:
         for row_key in mine:
@@ -196,7 +201,7 @@ async def _delete_rows(
         record = decode_record(raw)
         path = run.path_of(row_key)
         records.append((row_key, path, record))
-        parts.append(Part(row_key, path, record, {}, {}, None, ()))
+        parts.append(Part(row_key, path, record, {}, {}, None, (), run.version(row_key)))
     await submit(run, parts)
     failures: list[Failure] = []
     kept: list[bytes] = []
@@ -227,7 +232,13 @@ async def _delete_rows(
         applied += part.applied
     if writes:
         if applied:
-            run.settler.add(applied, run.ledger.hold(writes))  # type: ignore[arg-type]
+            release = run.ledger.hold(writes)
+
+            def settled(kept: bool) -> None:
+                release(kept)
+                run.settled = run.settled and kept
+
+            run.settler.add(applied, settled)  # type: ignore[arg-type]
         else:
             run.ledger.put(writes)
     return failures

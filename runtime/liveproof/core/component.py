@@ -64,6 +64,7 @@ class Cycle:
         "_over",
         "_returning",
         "_states",
+        "_version",
         "_waits",
         "args",
         "carried_over",
@@ -147,7 +148,7 @@ class Cycle:
 
     def _begin(self) -> None:
         """Everything that the cycle finds out by itself."""
-        run, path, owner, record = self.run, self.path, self.owner, self.record
+        run, path, owner = self.run, self.path, self.owner
         self.ready = Readiness(run.scheduler, self)
         self.parent_path: Path | None = path[:owner] if path else None
         self.task: Task | None = None
@@ -185,6 +186,8 @@ class Cycle:
         self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
         self._new_states: Sequence[bytes] = ()
+        self._version = run.version(self.key)
+        """That of ``record``."""
 
     # ---- what the running function may do
 
@@ -247,8 +250,8 @@ class Cycle:
 
     def _memos(self) -> MemoDrawer:
         if self._drawer is None:
-            record = load_record(self.run, self.key) if self.key in self.run.rewritten else self.record
-            self._drawer = MemoDrawer(self.run.ledger, self.key, record)
+            self._reread()
+            self._drawer = MemoDrawer(self.run.ledger, self.key, self.record)
         return self._drawer
 
     def memo_get(self, key: bytes) -> MemoEntry | None:
@@ -268,6 +271,18 @@ class Cycle:
         self.retained = {**self.retained, **dict.fromkeys(key for key in targets if key not in self.declared)}
 
     # ---- places
+
+    # ---- the record
+
+    def _load(self) -> ComponentRecord | None:
+        self._version = self.run.version(self.key)
+        self.record = load_record(self.run, self.key)
+        return self.record
+
+    def _reread(self) -> None:
+        """Read the record again if somebody else has changed it since."""
+        if self.run.version(self.key) != self._version:
+            self._load()
 
     async def give_way(self) -> None:
         """Give the place in flight up, because the function now waits for other components."""
@@ -508,8 +523,7 @@ class Cycle:
         counter.num_execution_starts += 1
         if not self.refuses_use_mount and (run.is_busy(self.key)):
             await self._take_place()
-        if self.key in run.rewritten:
-            self.record = load_record(run, self.key)
+        self._reread()
         if self._states and await self._states_good():
             self.carry_over()
             return
@@ -550,7 +564,7 @@ class Cycle:
             await run.drain_live(self.key)
             if self.key in run.deleting:
                 await run.deleted(self.key)
-                self.record = load_record(run, self.key)
+                self._load()
                 self.known = None
         finally:
             await self.come_back()
@@ -562,6 +576,7 @@ class Cycle:
 
     async def _conclude(self) -> None:
         run = self.run
+        self._reread()
         before = self.record
         if before is None:
             before = ComponentRecord(owner=self.owner, processor=self.processor)
@@ -569,12 +584,20 @@ class Cycle:
         stranded: list[bytes] = []
         if self.declared or before.targets:
             part = Part(
-                self.key, self.path, before, self.declared, self.retained, self.rival, self.rank
+                self.key,
+                self.path,
+                before,
+                self.declared,
+                self.retained,
+                self.rival,
+                self.rank,
+                self._version,
             )
             await submit(run, [part])
             if part.error is not None:
                 raise part.error
             self.rival[self.key] = False
+            self._version = run.version(self.key)
             stranded = part.stranded
         had_children = bool(self.known) or (self.known is None and self.record is not None)
         if had_children and [key for key in await self.children_known() if key not in self.mounted]:
@@ -583,10 +606,9 @@ class Cycle:
             if not await collect(self):
                 self.spoiled = True
             part = None  # Written; and while it collected, its targets may have moved elsewhere.
-            if run.rewritten.pop(self.key, self) is None:
+            if run.version(self.key) != self._version:
                 self.spoiled = True
-            before = load_record(run, self.key) or before
-            self.record = before
+            before = self._load() or before
         if stranded:
             part = await self._remove_stranded(part, before, stranded)
         self._commit(part, before)
@@ -598,10 +620,9 @@ class Cycle:
         """States inside a container that this run can not reach: by now it may have been collected."""
         if part is not None and part.changed:
             self._write(self._outcome(part, before, remember=False), part)
-            before = load_record(self.run, self.key) or before
-            self.record = before
+            before = self._load() or before
         kept = dict.fromkeys(key for key in before.targets if key not in stranded)
-        rest = Part(self.key, self.path, before, {}, kept, None, self.rank)
+        rest = Part(self.key, self.path, before, {}, kept, None, self.rank, self._version)
         await submit(self.run, [rest])
         if rest.error is not None:
             raise rest.error
@@ -664,7 +685,8 @@ class Cycle:
         def settled(kept: bool) -> None:
             release(kept)
             if not kept:
-                self.run.rewritten[self.key] = None  # What is known of it is what the intent says.
+                self.run.settled = False
+                self.run.note_rewritten(self.key)  # What is known of it is what the intent says.
 
         return settled
 

@@ -194,6 +194,8 @@ class LiveController:
         self._args = args
         self._kwargs = kwargs
         self._record = record
+        self._existed = record is not None
+        """Whether an earlier full cycle had begun here."""
         self._first_rival: dict[bytes, bool] | None = rival
         self._instance: Any = None
         self._machine = Operations()
@@ -238,7 +240,7 @@ class LiveController:
         enter(ComponentContext(self.site, self.site.frame, self.handlers, live_operator=True))
         await run.drain_live(self.key)
         await run.deleted(self.key)
-        if self.key in run.rewritten:
+        if run.version(self.key):
             self._record = load_record(run, self.key)
         run.controllers[self.key] = self
         error: BaseException | None = None
@@ -461,6 +463,7 @@ class LiveController:
             record=load_record(run, self.key),
         )
         cycle.processor = self.processor
+        cycle.existed, self._existed = self._existed, True
         cycle.refuses_use_mount = True
         run.limiter.start(cycle)
 
@@ -497,7 +500,7 @@ class LiveController:
         assert call.fn is not None, "an update has a function"
         assert call.sub is not None, "an update has a sub-path"
         key = self.key + encode_path(call.sub)
-        record = None if key in run.rewritten else self._leaves.pop(key, None)
+        record = None if run.version(key) else self._leaves.pop(key, None)
         known: dict[bytes, bytes] | None = {}
         if record is None:
             record, known = _look_up(run, key, len(self.path) + len(call.sub))
@@ -575,7 +578,9 @@ class LiveController:
                 if owner_of(row) != depth or key == above:
                     continue
                 if self._below.get(key[len(self.key) :], 0) < absorbed:
-                    raised, _ = await delete_reported(self.run, key, _call_of(op).handlers)
+                    raised, _ = await delete_reported(
+                        self.run, key, _call_of(op).handlers, owner=depth
+                    )
                     error = error or raised
         except Exception as exc:  # noqa: BLE001 - a store that can't be read, say
             error = error or await self.report(exc, kind="delete_background")
@@ -619,7 +624,7 @@ class _Deletion:
                     await run.drain_live_below(key)
                 finally:
                     await run.limiter.reacquire()
-            error, _ = await delete_reported(run, key, call.handlers, all_below=True)
+            error, _ = await delete_reported(run, key, call.handlers, owner=None)
         except Exception as exc:  # noqa: BLE001 - a store that can't be read, say
             error = await controller.report(exc, kind="delete_background")
         finally:

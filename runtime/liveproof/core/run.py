@@ -78,10 +78,12 @@ class Run:
         """Whether targets must survive a power cut before they are recorded as done."""
         self.stats = Stats()
         self.stopping = False
+        self.settled = True
+        """Whether every commit has reached the store, or will with its next write."""
         self.busy: dict[bytes, Readiness] = {}
         """Target states that a submission is writing now → when it has ended."""
-        self.rewritten: dict[bytes, None] = {}
-        """Components that lost a target state to another one: their record must be read again."""
+        self._rewritten: dict[bytes, int] = {}
+        """Components whose record somebody else has changed, or will have changed → how often."""
         self.ranks = Ranks()
         self._owned: dict[bytes, bytes] | None = None if _any_owner(ledger, self.prefix) else {}
         """All owners, if the app had none when the run began: then nobody has to ask the store."""
@@ -133,6 +135,15 @@ class Run:
             else:
                 self._owned[key] = owner
         return (Table.OWNER, self.prefix + key, owner)
+
+    def version(self, key: bytes) -> int:
+        """How often somebody else has changed this component's record: what was read before the last time
+        must be read again."""
+        return self._rewritten.get(key, 0)
+
+    def note_rewritten(self, key: bytes) -> None:
+        """This component's record has been changed by another one."""
+        self._rewritten[key] = self._rewritten.get(key, 0) + 1
 
     def keys_above(self, key: bytes) -> list[bytes]:
         """The keys of all paths above a component, the root first."""

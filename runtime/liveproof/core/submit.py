@@ -54,9 +54,11 @@ class Part:
         "key",
         "path",
         "rank",
+        "removed",
         "retained",
         "rival",
         "stranded",
+        "version",
     )
 
     def __init__(
@@ -68,8 +70,11 @@ class Part:
         retained: Mapping[bytes, None],
         rival: dict[bytes, bool] | None,
         rank: Rank,
+        version: int,
     ) -> None:
         self.key = key
+        self.version = version
+        """That of ``record``."""
         self.path = path
         self.before = record
         """What the store knew when the submission began."""
@@ -81,6 +86,8 @@ class Part:
         """Components that have completed in the same cycle: what they own can not be taken over."""
         self.entries: dict[bytes, TargetEntry] = dict(record.targets)
         """Result: what is known of the component's targets now."""
+        self.removed: dict[bytes, TargetEntry] = {}
+        """States that have been removed, as they were: the store has to know of them until the commit."""
         self.disowned: list[bytes] = []
         """Result: target states that are gone and owned by nobody."""
         self.applied: list[tuple[TargetActionSink[Any, Any], list[Any]]] = []
@@ -132,8 +139,9 @@ async def submit(run: Run, parts: list[Part]) -> None:
             break
         await blocker.wait()
     for part in parts:
-        if part.key in run.rewritten:
-            del run.rewritten[part.key]
+        version = run.version(part.key)
+        if part.version != version:
+            part.version = version
             raw = run.ledger.get(Table.COMPONENT, part.key)
             if raw is not None:
                 part.before = decode_record(raw)
@@ -189,13 +197,14 @@ class _Submission:
                     key for key in part.entries if key not in part.declared and key not in part.retained
                 ]
                 if gone:
-                    found += self._removed(part, gone)
+                    found += self._removed(part, self._owned(part, gone))
             except Exception as exc:  # noqa: BLE001 - it is this component's failure alone
                 part.error = exc
                 self.taken.clear()  # Only a submission of one part takes anything over.
                 part.entries = dict(part.before.targets)
                 part.changed = False
                 part.disowned.clear()
+                part.removed.clear()
                 self.pending = [item for item in self.pending if item[0] is not part]
             else:
                 changes += found
@@ -329,6 +338,18 @@ class _Submission:
             raise ValueError(f'child_invalidation is "destructive", "lossy" or None, not {invalidation!r}')
         return own
 
+    def _owned(self, part: Part, keys: list[bytes]) -> list[bytes]:
+        """Those that are this component's to remove; of the others its record was wrong."""
+        owned: list[bytes] = []
+        for key in keys:
+            owner = self.run.owner_of_target(key)
+            if owner is None or owner == part.key:
+                owned.append(key)
+            else:
+                del part.entries[key]
+                part.changed = True
+        return owned
+
     def _removed(self, part: Part, gone: list[bytes]) -> list[Change]:
         changes: list[Change] = []
         paths = {key: decode_path(key) for key in gone}
@@ -361,7 +382,7 @@ class _Submission:
 
     @staticmethod
     def _drop(part: Part, key: bytes) -> None:
-        del part.entries[key]
+        part.removed[key] = part.entries.pop(key)
         part.disowned.append(key)
         part.changed = True
 
@@ -551,7 +572,7 @@ class _Submission:
         writes: list[Write] = []
         for owner, former in self.taken.items():
             writes.append((Table.COMPONENT, owner, encode_record(former)))
-            self.run.rewritten[owner] = None
+            self.run.note_rewritten(owner)
         self.taken.clear()
         for part in parts:
             before = part.before
@@ -559,7 +580,7 @@ class _Submission:
             intent = ComponentRecord(
                 owner=before.owner,
                 processor=before.processor,
-                targets=part.entries,
+                targets={**part.removed, **part.entries} if part.removed else part.entries,
                 calls=before.calls,
                 state_keys=before.state_keys,
             )
