@@ -10,9 +10,22 @@ from scenarios.folder_watcher import DEMO, Place, app
 from tests.tidy.source import ROOT
 
 DEADLINE_S = 120.0
-SAID = (
-    "watching writing caught edited added renamed replaced deleted rewritten added deleted stopped checked idle"
-).split()
+SAID = [
+    "watching",
+    "writing",
+    "caught",
+    "edited",
+    "added",
+    "renamed",
+    "replaced",
+    "deleted",
+    "rewritten",
+    "added",
+    "deleted",
+    "stopped",
+    "checked",
+    "idle",
+]
 
 
 def demonstrate(base: Path) -> subprocess.CompletedProcess[str]:
