@@ -9,15 +9,16 @@ order, and every sink call with its actions.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import liveproof as coco
 from tests.contract.oracle import read_key
-from tests.contract.world import WORLD, Action, World
+from tests.contract.world import WORLD, Action, Chance, World, at
 
 Place: TypeAlias = tuple[str, ...]
 Style: TypeAlias = Literal["definition", "factory", "method"]
@@ -57,18 +58,30 @@ class Forest(World):
         """Place → how many more times its change fails."""
         self.crash: tuple[Path, Path] | None = None
         """Store, and where to keep what a crash in the middle of the next sink call leaves of it."""
+        self.crash_after = 0
+        """How many actions of that call are still carried out."""
+        self.left: dict[Place, str] = {}
+        """What the crash leaves of the trees."""
 
     def change(self, actions: Sequence[Act]) -> None:
         self.batches.append(list(actions))
         if self.crash is not None:
             copy_store(*self.crash)
             self.crash = None
+            self._crash(actions[: self.crash_after])
         for place, text, change in actions:
             left = self.refused.get(place, 0)
             if left:
                 self.refused[place] = left - 1
                 raise OSError(f"the forest refuses {place}")
             self._change_one(place, text, change)
+
+    def _crash(self, actions: Sequence[Act]) -> None:
+        whole = Forest()
+        whole.nodes = dict(self.nodes)
+        with contextlib.suppress(OSError):
+            whole.change(actions)
+        self.left = whole.nodes
 
     def _change_one(
         self, place: Place, text: str | None, change: Literal["destructive", "lossy"] | None
@@ -219,6 +232,91 @@ def folder(inside: Inside, key: str, wanted: Folder | None = None) -> Inside:
 async def mounted_folder(inside: Inside, key: str, wanted: Folder | None = None) -> Inside:
     """Want a folder, and wait until it is there."""
     return await coco.mount_target(inside.target_state(key, wanted or Folder()))
+
+
+# Random programs ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Plan:
+    """A node that a random program wants."""
+
+    text: str
+    folder: Folder | None = None
+    pending: bool = False
+    """Whether it is declared together with all that is inside, and not mounted."""
+    owner: str = ""
+    """Of which component it is, or what is inside; empty: of the one that has the folder around it."""
+    memo: bool = False
+    inside: dict[str, Plan] = dataclasses.field(default_factory=dict)
+    index: dict[str, Plan] = dataclasses.field(default_factory=dict)
+
+
+def draw_plans(chance: Chance, depth: int = 0, *, pending: bool = False) -> dict[str, Plan]:
+    """What a random program wants, by name."""
+    plans: dict[str, Plan] = {}
+    for name in "abc" if depth == 0 else "ab":
+        if chance.chance(35):
+            continue
+        if depth < 3 and chance.chance(55):
+            wanted = Folder(chance.pick("12"), chance.pick([None, "destructive", "lossy"]))
+            together = pending or chance.chance(40)
+            plan = Plan(f"F:{wanted.schema}", wanted, together, chance.pick(["", "", "p", "q"]))
+            plan.inside = draw_plans(chance, depth + 1, pending=together)
+            if not together and chance.chance(20):
+                plan.index["i"] = Plan(f"L:{chance.pick('xy')}")
+            plans[f"F{name}"] = plan
+        else:
+            owner = "" if pending else chance.pick(["", "p", "q"])
+            plans[f"L{name}"] = Plan(f"L:{chance.pick('xy')}", owner=owner, memo=chance.chance(50))
+    return plans
+
+
+def nodes_of(plans: Mapping[str, Plan], place: Place) -> dict[Place, str]:
+    """The nodes that a program wants."""
+    nodes: dict[Place, str] = {}
+    for name, plan in plans.items():
+        here = (*place, name)
+        nodes[here] = plan.text
+        nodes |= nodes_of(plan.inside, here)
+        nodes |= nodes_of(plan.index, (*here, "@index"))
+    return nodes
+
+
+async def _one_leaf(inside: Inside, name: str, text: str) -> None:
+    leaf(inside, name, text)
+
+
+_one_remembered = coco.fn(memo=True)(_one_leaf)
+
+
+async def build(inside: Inside, plans: Mapping[str, Plan], where: str = "") -> None:
+    """Be a component that wants all this inside a folder."""
+    for name, plan in plans.items():
+        path = f"{where}/{name}"
+        if plan.folder is None:
+            if plan.owner:
+                fn = _one_remembered if plan.memo else _one_leaf
+                await coco.mount(at(plan.owner, path), fn, inside, name, plan.text[2:])
+            else:
+                leaf(inside, name, plan.text[2:])
+        elif plan.pending:
+            if plan.owner and "pending" not in repr(inside):
+                await coco.mount(at(plan.owner, path), _build_together, inside, name, plan, path)
+            else:
+                await _build_together(inside, name, plan, path)
+        else:
+            got = await mounted_folder(inside, name, plan.folder)
+            for index, entry in plan.index.items():
+                leaf(got.attachment("index"), index, entry.text[2:])
+            if plan.owner:
+                await coco.mount(at(plan.owner, path), build, got, plan.inside, path)
+            else:
+                await build(got, plan.inside, path)
+
+
+async def _build_together(inside: Inside, name: str, plan: Plan, path: str) -> None:
+    await build(folder(inside, name, plan.folder), plan.inside, path)
 
 
 # The store ----------------------------------------------------------------------------------------------

@@ -210,10 +210,10 @@ class Unborn:
 class Feed:
     """A feed made of one function."""
 
-    def __init__(self, tell: Callable[[coco.LiveMapSubscriber], Awaitable[None]]) -> None:
+    def __init__(self, tell: Callable[[coco.LiveMapSubscriber[Any, Any]], Awaitable[None]]) -> None:
         self.tell = tell
 
-    async def watch(self, subscriber: coco.LiveMapSubscriber) -> None:
+    async def watch(self, subscriber: coco.LiveMapSubscriber[Any, Any]) -> None:
         await self.tell(subscriber)
 
 
@@ -225,7 +225,7 @@ class View(Feed):
         self.items = items
         self.error = error
 
-    async def _scan(self, subscriber: coco.LiveMapSubscriber) -> None:
+    async def _scan(self, subscriber: coco.LiveMapSubscriber[Any, Any]) -> None:
         await subscriber.update_all()
         await subscriber.mark_ready()
 
@@ -426,7 +426,7 @@ def _case_report_exception() -> Case:
 
 
 def _case_feed() -> Case:
-    async def tell(subscriber: coco.LiveMapSubscriber) -> None:
+    async def tell(subscriber: coco.LiveMapSubscriber[Any, Any]) -> None:
         raise BoomError("boom")
 
     async def main() -> None:
@@ -436,7 +436,7 @@ def _case_feed() -> Case:
 
 
 def _case_feed_item() -> Case:
-    async def tell(subscriber: coco.LiveMapSubscriber) -> None:
+    async def tell(subscriber: coco.LiveMapSubscriber[Any, Any]) -> None:
         await (await subscriber.update("k", "boom")).ready()
 
     async def main() -> None:
@@ -446,7 +446,7 @@ def _case_feed_item() -> Case:
 
 
 def _case_subscriber_report() -> Case:
-    async def tell(subscriber: coco.LiveMapSubscriber) -> None:
+    async def tell(subscriber: coco.LiveMapSubscriber[Any, Any]) -> None:
         await subscriber.report_exception(BoomError("boom"))
         await subscriber.mark_ready()
 
@@ -1069,7 +1069,7 @@ def test_a_failed_item_of_a_feed_leaves_the_feed_running(tmp_path: Path) -> None
             raise BoomError("item")
         declare(value, 1)
 
-    async def tell(subscriber: coco.LiveMapSubscriber) -> None:
+    async def tell(subscriber: coco.LiveMapSubscriber[Any, Any]) -> None:
         for key in ("a", "bad", "c"):
             await subscriber.update(key, key)
         await subscriber.mark_ready()

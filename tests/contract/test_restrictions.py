@@ -772,4 +772,4 @@ def test_auto_refresh_takes_a_function_and_an_interval() -> None:
 
 
 def test_a_subscriber_is_annotated_as_on_the_page() -> None:
-    assert coco.LiveMapSubscriber[str, int]
+    assert coco.LiveMapSubscriber[str, int] is not None

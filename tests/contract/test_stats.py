@@ -474,9 +474,9 @@ def test_an_update_that_nobody_awaits_is_not_silent_when_it_fails(
         raise ValueError("nobody listens")
 
     async def go() -> None:
-        handle = machine.app(main).update()
-        await until(lambda: handle.phase == "ended")
-        del handle
+        handles = [machine.app(main).update()]
+        await until(lambda: handles[0].phase == "ended")
+        handles.clear()
         gc.collect()
 
     run(go)

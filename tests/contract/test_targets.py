@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shutil
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,14 +20,18 @@ from tests.contract.targets_world import (
     Folder,
     Forest,
     Inside,
+    Plan,
     Style,
+    build,
+    draw_plans,
     folder,
     leaf,
     mounted_folder,
+    nodes_of,
     rows_below,
     rows_of,
 )
-from tests.contract.world import Machine, World, at, declare, run, ticks
+from tests.contract.world import Chance, Machine, World, at, declare, run, ticks
 
 Main = Callable[[], Awaitable[Any]]
 
@@ -975,7 +981,7 @@ def test_states_inside_a_container_that_is_not_applied_belong_to_its_component(t
 
 
 def test_what_is_inside_an_undeclared_container_can_not_go_without_a_handler(tmp_path: Path) -> None:
-    """The container stays, since its component fails; its rows go; only its sink could say how. Clear, and remembered."""
+    """The container stays, since its component fails; its rows go, and only its sink could say how."""
     forest = Forest()
     failures = Failures()
     machine = machine_of(tmp_path, forest, handler=failures)
@@ -1064,6 +1070,118 @@ def test_a_root_whose_module_is_not_imported_is_a_clear_error_and_remembered(tmp
     update(machine, ticks_main)
     assert len(failures.texts) == 1
     assert machine.world.target == {}
+
+
+@pytest.mark.parametrize("change", ["destructive", "lossy"])
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_changed_container_has_everything_below_written_again(
+    tmp_path: Path, style: Style, change: Any, mounted: bool
+) -> None:
+    """Also what is in containers inside it that did not change themselves."""
+    forest = Forest()
+    machine = machine_of(tmp_path, forest)
+
+    def main_of(schema: str) -> Main:
+        async def main() -> None:
+            inside = await mounted_folder(ROOTS[style], "f", Folder(schema, change))
+            for key in ("g", "h"):
+                inside = await mounted_folder(inside, key) if mounted else folder(inside, key)
+                leaf(inside, "a", 1)
+
+        return main
+
+    for schema in ("1", "1", "2", "2", "3"):
+        update(machine, main_of(schema))
+        assert forest.texts() == {
+            "f": f"F:{schema}", "f/g": "F:1", "f/g/a": "L:1", "f/g/h": "F:1", "f/g/h/a": "L:1",
+        }  # fmt: skip
+    update(machine, ticks_main)
+    assert forest.texts() == {}
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_destructive_change_that_did_not_come_to_pass(tmp_path: Path, style: Style, crash: bool) -> None:
+    """What was inside is still known of, and goes when it is no longer wanted."""
+    forest = Forest()
+    machine = machine_of(tmp_path, forest)
+
+    def main_of(wanted: Folder, *names: str) -> Main:
+        async def main() -> None:
+            inside = await mounted_folder(ROOTS[style], "f", wanted)
+            for name in names:
+                leaf(inside, name, 1)
+
+        return main
+
+    async def failing() -> None:
+        with pytest.raises(OSError, match="refuses"):
+            await machine.update(main_of(Folder("2", "destructive"), "a", "b"))
+
+    update(machine, main_of(Folder("1"), "a", "b"))
+    forest.refused[style, "f"] = 1
+    crashed = tmp_path / "crashed.db"
+    if crash:
+        forest.crash = (machine.path, crashed)
+    run(failing)
+    machine.close()
+    if crash:
+        machine = Machine(crashed, forest)
+        forest.nodes = forest.left
+    update(machine, main_of(Folder("1"), "b"))
+    assert forest.texts() == {"f": "F:1", "f/b": "L:1"}
+    update(machine, ticks_main)
+    assert forest.texts() == {}
+
+
+def play(path: Path, style: Style, seed: int) -> None:
+    """Runs of random wishes, some with a target that fails, some ended by a crash; clean ones in between."""
+    chance = Chance(seed)
+    forest = Forest()
+    failures = Failures()
+    machine = Machine(path / "s.db", forest, handler=failures)
+
+    def once(plans: dict[str, Plan]) -> None:
+        update(machine, lambda: build(ROOTS[style], plans))
+
+    def clean(plans: dict[str, Plan]) -> None:
+        forest.refused.clear()
+        failures.texts.clear()
+        once(plans)
+        assert failures.texts == []
+        assert forest.nodes == nodes_of(plans, (style,)), f"seed {seed}"
+        forest.fresh()
+        once(plans)
+        ensured = [text for _, text in forest.acts if text is not None and text[0] == "F" and style != "method"]
+        assert len(forest.acts) == len(ensured), f"seed {seed}: not idle"
+
+    for step in range(2 + chance.below(3)):
+        plans = draw_plans(chance)
+        places = sorted({*nodes_of(plans, (style,)), *forest.nodes})
+        if places and chance.chance(60):
+            forest.refused = {chance.pick(places): 1 + chance.below(3) for _ in range(1 + chance.below(3))}
+        left = path / f"{step}.db"
+        if chance.chance(30):
+            forest.crash, forest.crash_after = (machine.path, left), chance.below(4)
+        with contextlib.suppress(OSError, RuntimeError):
+            once(plans)
+        if left.exists():
+            machine = Machine(left, forest, handler=failures)
+            forest.nodes = forest.left
+        forest.crash = None
+        if chance.chance(40):
+            clean(plans)
+    clean(draw_plans(chance))
+    clean({})
+    assert rows_below(machine.path, "app") == []
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_random_programs_of_folders(tmp_path: Path, style: Style, block: int) -> None:
+    for seed in range(block * 8, block * 8 + 8):
+        path = tmp_path / str(seed)
+        path.mkdir()
+        play(path, style, seed)
+        shutil.rmtree(path)
 
 
 # Attachments ------------------------------------------------------------------------------------------------
