@@ -25,10 +25,10 @@ from liveproof.core.fingerprint import (
 )
 from liveproof.core.fingerprint import fingerprint as memo_fingerprint
 from liveproof.core.handle import ComponentMountHandle
-from liveproof.core.live import LiveComponent, LiveComponentOperator
 from liveproof.core.live_map import LiveMapSubscriber
 from liveproof.core.mapping import map  # noqa: A004 - the page's name
 from liveproof.core.mounting import mount, mount_each, mount_target, use_mount
+from liveproof.core.operator import LiveComponent, LiveComponentOperator
 from liveproof.core.paths import ROOT_PATH, StableKey, StablePath, Symbol
 from liveproof.core.provider import ContextProvider
 from liveproof.core.stats import ComponentStats, UpdateSnapshot, UpdateStats, UpdateStatus

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 from liveproof.core.component import call_function
 from liveproof.core.context import current
 from liveproof.core.function import Function
-from liveproof.core.live import LiveComponent, LiveComponentOperator
+from liveproof.core.operator import LiveComponent, LiveComponentOperator
 
 __all__ = ["auto_refresh"]
 

@@ -8,7 +8,8 @@ from typing import Any
 from liveproof.abc.store import Table
 from liveproof.core.component import Cycle
 from liveproof.core.context import ComponentContext, MountKind, current
-from liveproof.core.live import LiveController, is_live_component_class
+from liveproof.core.live import LiveController
+from liveproof.core.operator import is_live_component_class
 from liveproof.core.paths import Path, encode_path, format_path
 from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record
 from liveproof.errors import StoppedError

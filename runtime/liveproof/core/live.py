@@ -7,14 +7,13 @@ machine says, and tells it when something has ended.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
 from liveproof.core.collect import delete_reported
 from liveproof.core.component import Cycle, load_record
 from liveproof.core.context import (
     ComponentContext,
-    ComponentSubpath,
     HandlerChain,
     MountKind,
     current_or_none,
@@ -22,8 +21,8 @@ from liveproof.core.context import (
     enter,
 )
 from liveproof.core.failures import report_failure
-from liveproof.core.handle import ComponentMountHandle
 from liveproof.core.operations import Dropped, Kind, Operation, Operations, Outcome, Replaced, Start
+from liveproof.core.operator import Call, LiveComponentOperator, is_live_component_class
 from liveproof.core.paths import Path, encode_path, format_path
 from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
@@ -34,129 +33,10 @@ if TYPE_CHECKING:
     from liveproof.abc.scheduler import Task
     from liveproof.core.run import Run
 
-__all__ = ["LiveComponent", "LiveComponentOperator", "LiveController", "is_live_component_class"]
-
-P = ParamSpec("P")
+__all__ = ["LiveController"]
 
 LEAVES_MAX = 4096
 """Records of updated children that a live component keeps at hand, at most."""
-
-
-@runtime_checkable
-class LiveComponent(Protocol):
-    """A component that scans in full once and then reacts to single changes."""
-
-    async def process(self) -> None:
-        """Full scan: mount all children and declare all target states."""
-
-    async def process_live(self, operator: LiveComponentOperator) -> None:
-        """Run for as long as there may be changes, and tell the operator of them."""
-
-
-def is_live_component_class(cls: object) -> bool:
-    """Whether ``cls`` is a class with both methods of a live component."""
-    return (
-        isinstance(cls, type)
-        and callable(getattr(cls, "process", None))
-        and callable(getattr(cls, "process_live", None))
-    )
-
-
-class LiveComponentOperator:
-    """What a ``process_live()`` works with. Of use until that returns."""
-
-    __slots__ = ("_controller",)
-
-    def __init__(self, controller: LiveController) -> None:
-        self._controller = controller
-
-    async def update_full(self) -> None:
-        """Run ``process()`` as a full cycle: wait for the children, submit, collect what was not mounted.
-
-        Every operation invoked before has ended when it starts, and none invoked after starts before it
-        has ended. A failure goes to the exception handlers; it is raised here only if they raise.
-        """
-        controller = self._controller.attached()
-        await controller.invoke(Kind.FULL, None, _Call.full(controller)).ready.wait()
-
-    async def update(
-        self, subpath: ComponentSubpath, processor_fn: Callable[P, Any], *args: P.args, **kwargs: P.kwargs
-    ) -> ComponentMountHandle:
-        """Mount a child, or mount it again. Returns when the operation has its place in the order; the
-        handle's ``ready()`` when its effect, or that of a later one that replaced it, is applied."""
-        controller = self._controller.attached()
-        call = _Call(controller, processor_fn, args, kwargs, subpath)
-        return ComponentMountHandle([controller.invoke(Kind.UPDATE, call.sub, call).ready])
-
-    async def delete(self, subpath: ComponentSubpath) -> ComponentMountHandle:
-        """Delete a child and all below it. Returns and fails as :meth:`update` does; what could not be
-        deleted is remembered, and deleted with the next full update."""
-        controller = self._controller.attached()
-        call = _Call(controller, None, (), {}, subpath)
-        return ComponentMountHandle([controller.invoke(Kind.DELETE, call.sub, call).ready])
-
-    async def mark_ready(self) -> None:
-        """Wait for every operation invoked so far, and resolve readiness. In catch-up mode that is the end:
-        nothing after it runs but ``finally`` blocks and the exits of context managers."""
-        await self._controller.attached(ending_too=True).mark_ready()
-
-    async def report_exception(self, exc: BaseException) -> None:
-        """Route an exception to the handlers, as a failure of this component that does not end it.
-
-        Raises what the outermost handler raised, if all of them did.
-        """
-        escaped = await self._controller.attached(ending_too=True).report(exc)
-        if escaped is not None:
-            raise escaped
-
-
-class _Call:
-    """What an operation is to do, and who waits for it."""
-
-    __slots__ = ("args", "fn", "followers", "handlers", "kwargs", "ready", "sub")
-
-    def __init__(
-        self,
-        controller: LiveController,
-        fn: Callable[..., Any] | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        subpath: ComponentSubpath | None,
-    ) -> None:
-        if subpath is not None and not isinstance(subpath, ComponentSubpath):
-            raise TypeError(
-                f"the operator takes a component_subpath() first, not {type(subpath).__name__}: "
-                "operator.update(coco.component_subpath(key), fn, …)"
-            )
-        if fn is not None and not callable(fn):
-            raise TypeError(f"operator.update() takes a function or a live component class, not {fn!r}")
-        self.fn = fn
-        self.args = args
-        self.kwargs = kwargs
-        context = current_or_none()
-        prefix: Path = ()
-        if context is not None and context.cycle is controller.site:
-            self.handlers = context.handlers
-            prefix = context.prefix
-        else:
-            self.handlers = controller.handlers
-        self.sub: Path | None = None if subpath is None else prefix + subpath.parts
-        self.ready = Readiness(controller.run.scheduler, self)
-        self.followers: list[_Call] = []
-        """Calls that this one replaced: they take its outcome (ORD-5)."""
-
-    @classmethod
-    def full(cls, controller: LiveController) -> _Call:
-        return cls(controller, None, (), {}, None)
-
-    def resolve(self, error: BaseException | None) -> None:
-        """Tell everybody who waits for this operation or for one that it replaced."""
-        self.ready.resolve(error)
-        for follower in self.followers:
-            follower.ready.resolve(error)
-
-    def __repr__(self) -> str:
-        return "update_full()" if self.sub is None else f"operation on {format_path(self.sub)}"
 
 
 class LiveController:
@@ -380,7 +260,7 @@ class LiveController:
             parent=self.path[: self.owner],
         )
 
-    def invoke(self, kind: Kind, sub: Path | None, call: _Call) -> _Call:
+    def invoke(self, kind: Kind, sub: Path | None, call: Call) -> Call:
         """Give an operation its place in the order, and start what may start."""
         if sub is not None and len(self.path) + len(sub) > DEPTH_MAX:
             raise ValueError(f"a path has at most {DEPTH_MAX} keys: {format_path(self.path + sub)}")
@@ -643,6 +523,6 @@ def _look_up(
     return record, {row_key: row for row_key, row in rows if row_key != key and owner_of(row) == depth}
 
 
-def _call_of(op: Operation) -> _Call:
-    assert isinstance(op.payload, _Call), "an operation of ours"
+def _call_of(op: Operation) -> Call:
+    assert isinstance(op.payload, Call), "an operation of ours"
     return op.payload

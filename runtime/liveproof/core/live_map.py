@@ -9,7 +9,7 @@ from liveproof.abc.live_map import LiveMapFeed, LiveMapView
 from liveproof.core.children import mount_child, mounting_context
 from liveproof.core.context import component_subpath
 from liveproof.core.handle import ComponentMountHandle
-from liveproof.core.live import LiveComponentOperator
+from liveproof.core.operator import LiveComponentOperator
 from liveproof.core.paths import StableKey
 
 __all__ = ["LiveMapSubscriber", "map_component"]

@@ -12,9 +12,10 @@ from liveproof.core.component import Cycle
 from liveproof.core.context import ComponentContext, ComponentSubpath
 from liveproof.core.function import Function
 from liveproof.core.handle import ComponentMountHandle
-from liveproof.core.live import LiveController, is_live_component_class
+from liveproof.core.live import LiveController
 from liveproof.core.live_map import map_component
 from liveproof.core.mapping import each
+from liveproof.core.operator import is_live_component_class
 from liveproof.core.paths import Path, Symbol, format_path
 from liveproof.core.readiness import Readiness
 from liveproof.core.targets import TargetState, TargetStateProvider, declare_target_state_with_child
