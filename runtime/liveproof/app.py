@@ -6,7 +6,7 @@ import datetime
 import inspect
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import msgspec
 
@@ -55,13 +55,31 @@ class AppConfig:
 class App(Generic[P, R]):
     """A main function with its arguments, under a name that is stable across runs."""
 
+    @overload
     def __init__(
-        self,
+        self: App[P, T],
         name_or_config: str | AppConfig,
-        main_fn: Callable[P, Any],
+        main_fn: Callable[P, Coroutine[Any, Any, T]],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: App[P, T],
+        name_or_config: str | AppConfig,
+        main_fn: Callable[P, T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
+    def __init__(
+        self,
+        name_or_config: str | AppConfig,
+        main_fn: Callable[..., Any],
+        /,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         config = AppConfig(name_or_config) if isinstance(name_or_config, str) else name_or_config
         if not isinstance(config, AppConfig):

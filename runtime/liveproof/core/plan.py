@@ -95,7 +95,7 @@ class Part:
 class Change:
     """What one target state goes through."""
 
-    __slots__ = ("after", "declaration", "key", "output", "part")
+    __slots__ = ("after", "declaration", "done", "key", "output", "part")
 
     def __init__(
         self,
@@ -111,6 +111,8 @@ class Change:
         self.output = output
         self.after = after
         """What is known once it has been applied; ``None`` if the state is gone."""
+        self.done = False
+        """Whether it has been applied."""
 
 
 class Planner:
@@ -182,9 +184,9 @@ class Planner:
                 entry = self.take_over(owner, key)
         output = self._reconcile(declaration.provider, declaration.stable_key, declaration.value, entry)
         generation = level.generation
-        own = (0, 0) if entry is None else entry.own
+        intended = own = (0, 0) if entry is None else entry.own
         if declaration.child is not None:
-            own = self._generation(own, entry, output)
+            intended, own = self._generations(entry, generation, output)
         if output is None:
             if declaration.child is not None:
                 self.resolve(declaration, own, None, None)
@@ -196,12 +198,12 @@ class Planner:
         possible, missing = _valid(entry, generation)
         if output.tracking_record is NON_EXISTENCE:
             after = TargetEntry([], True, generation, own)
-            part.entries[key] = TargetEntry(possible, True, generation, own)
+            part.entries[key] = TargetEntry(possible, True, generation, intended)
         else:
             raw = encode(output.tracking_record)
             after = TargetEntry([raw], False, generation, own)
             part.entries[key] = TargetEntry(
-                possible if raw in possible else [*possible, raw], missing, generation, own
+                possible if raw in possible else [*possible, raw], missing, generation, intended
             )
         part.changed = True
         return Change(part, key, declaration, output, after)
@@ -273,23 +275,34 @@ class Planner:
         )
         return output
 
-    def _generation(
+    def _generations(
         self,
-        own: tuple[int, int],
         entry: TargetEntry | None,
+        container: tuple[int, int],
         output: TargetReconcileOutput[Any, Any, Any] | None,
-    ) -> tuple[int, int]:
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The generations of a container: while it may or may not have been changed, and once it has.
+
+        What is inside has gone with a generation (the first number) that has passed, and may have gone with
+        the second. So a destructive change counts as that only when it is known to have happened.
+        """
         number = self.run.number
         if entry is None:
-            return (number, 0)  # Whatever a former container of this name held is gone.
+            return (number, 0), (number, 0)  # Whatever a former container of this name held is gone.
+        destroyed, lost = entry.own
+        if entry.container[0] < container[0]:
+            renewed = (max(destroyed + 1, number), 0)  # It went with the container that it is in.
+            return renewed, renewed
+        if entry.container != container:
+            lost += 1
         invalidation = None if output is None else output.child_invalidation
         if invalidation == "destructive":
-            return (max(own[0] + 1, number), own[1])
+            return (destroyed, lost + 1), (max(destroyed + 1, number), lost + 1)
         if invalidation == "lossy":
-            return (own[0], own[1] + 1)
-        if invalidation is not None:
+            lost += 1
+        elif invalidation is not None:
             raise ValueError(f'child_invalidation is "destructive", "lossy" or None, not {invalidation!r}')
-        return own
+        return (destroyed, lost), (destroyed, lost)
 
     def _owned(self, part: Part, keys: list[bytes]) -> list[bytes]:
         """Those that are this component's to remove; of the others its record was wrong."""
@@ -322,7 +335,7 @@ class Planner:
                 self.drop(part, key)
                 continue
             level = provider._level
-            if entry.container[0] != level.generation[0]:
+            if entry.container[0] < level.generation[0]:
                 self.drop(part, key)
                 continue
             output = self._reconcile(provider, path[-1], NON_EXISTENCE, entry)
@@ -441,6 +454,6 @@ def by_depth(changes: list[Change]) -> list[list[Change]]:
 
 def _valid(entry: TargetEntry | None, generation: tuple[int, int]) -> tuple[list[bytes], bool]:
     """What the target may hold, given what has happened to its container since."""
-    if entry is None or entry.container[0] != generation[0]:
+    if entry is None or entry.container[0] < generation[0]:
         return [], True
-    return entry.possible, entry.maybe_missing or entry.container[1] != generation[1]
+    return entry.possible, entry.maybe_missing or entry.container != generation

@@ -90,8 +90,7 @@ class _Submission:
         try:
             while changes or self.plan.pending:
                 if changes:
-                    for together in by_depth(changes):
-                        await self._record_and_apply(together)
+                    await self._in_order(changes)
                     if any(part.error is not None for part in self.parts):
                         await self._make_way(changes)
                 elif not self._progress_possible():
@@ -116,8 +115,7 @@ class _Submission:
             if part.error is None
             for change in self.plan.removed(part, [key])
         ]
-        for together in by_depth(changes):
-            await self._record_and_apply(together)
+        await self._in_order(changes)
         self.settle_stranded()
 
     def settle_stranded(self) -> None:
@@ -161,6 +159,14 @@ class _Submission:
                 changes.append(change)
         return changes
 
+    async def _in_order(self, changes: list[Change]) -> None:
+        """Apply changes, what is inside containers before the containers; a component that failed has no
+        further part in it."""
+        for together in by_depth(changes):
+            todo = [change for change in together if change.part.error is None]
+            if todo:
+                await self._record_and_apply(todo)
+
     async def _record_and_apply(self, changes: list[Change]) -> None:
         run = self.run
         touched_parts = list({change.part.key: change.part for change in changes}.values())
@@ -195,8 +201,7 @@ class _Submission:
 
     async def _make_way(self, changes: list[Change]) -> None:
         """Try again what failed because of states that are about to be collected: those go first."""
-        failed = [change for change in changes if change.part.error is not None and change.after is not None]
-        for change in failed:
+        for change in [change for change in changes if not change.done]:
             part = change.part
             obstacles = self.plan.obstacles(change)
             if not obstacles or part.error is None:
@@ -207,10 +212,9 @@ class _Submission:
                     part.entries[key] = entry
             error, part.error = part.error, None
             removals = self.plan.removed(part, [key for _, key in obstacles if key in part.entries])
-            for together in by_depth(removals):
-                await self._record_and_apply(together)
+            await self._in_order(removals)
             if part.error is None:
-                await self._record_and_apply([other for other in failed if other.part is part])
+                await self._in_order([other for other in changes if other.part is part and not other.done])
             else:
                 part.error = error
 
@@ -266,6 +270,7 @@ class _Submission:
             changes[0].part.applied.append((ticket.sink, ticket.actions))
         for at, change in enumerate(changes):
             part = change.part
+            change.done = True
             if change.after is None:
                 self.plan.drop(part, change.key)
                 self.run.containers.pop(change.key, None)
