@@ -1,6 +1,6 @@
 """DUR-1 … DUR-5, as far as one process can show: crashes are copies of the store's file and of the target."""
 
-# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 
 from __future__ import annotations
 

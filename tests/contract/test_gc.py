@@ -1,6 +1,6 @@
 """GC-1 … GC-5: what is not mounted any more goes, and nothing else."""
 
-# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 
 from __future__ import annotations
 

@@ -6,11 +6,14 @@ on components and targets, from one process to the next.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import linecache
+import shutil
+import sqlite3
 import types
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,9 +21,20 @@ import pytest
 
 import liveproof as coco
 from tests.contract.oracle import read_store
-from tests.contract.targets_world import ROOTS, Folder, Forest, Inside, leaf, mounted_folder, rows_below
+from tests.contract.targets_world import (
+    ROOTS,
+    Folder,
+    Forest,
+    Inside,
+    copy_store,
+    leaf,
+    mounted_folder,
+    rows_below,
+)
 from tests.contract.world import (
     WORLD,
+    Action,
+    Chance,
     Machine,
     World,
     at,
@@ -985,6 +999,215 @@ def test_children_of_a_carried_over_component_are_not_collected(tmp_path: Path) 
     assert machine.world.target == {}
 
 
+@pytest.mark.parametrize("end", ["raise", "sink", "crash"])
+def test_a_run_that_came_to_nothing_leaves_no_memo_behind(tmp_path: Path, end: str) -> None:
+    """Its children have changed already, so what was remembered before no longer tells how things are."""
+    machine = machine_of(tmp_path, handler=Failures())
+    crashed = tmp_path / "crashed.db"
+
+    async def child(key: str, value: int) -> None:
+        declare(key, value)
+
+    @coco.fn(memo=True)
+    async def parent(value: int) -> None:
+        ran(f"parent {value}")
+        await coco.mount(at("c"), child, "k", value)
+        if value == 2:
+            await (await coco.mount(at("extra"), child, "x", value)).ready()
+            if end == "sink":
+                declare("refused", 1)
+            elif end == "crash":
+                copy_store(machine.path, crashed)
+            if end != "sink":
+                raise ValueError("after the children")
+
+    def main_of(value: int) -> Main:
+        async def main() -> None:
+            await coco.mount(at("p"), parent, value)
+
+        return main
+
+    update(machine, main_of(1))
+    machine.world.broken["refused"] = 9
+    update(machine, main_of(2))
+    if end == "crash":
+        machine = Machine(crashed, machine.world)
+    assert update(machine, main_of(1)) == ["parent 1"]
+    assert machine.world.target == {"k": "1"}
+    assert update(machine, main_of(1)) == []
+
+
+def test_a_remembered_call_looks_at_what_its_states_hold(tmp_path: Path) -> None:
+    """A state that went away and came back with another value is not what the call left."""
+    machine = machine_of(tmp_path, handler=Failures())
+
+    @coco.fn(memo=True)
+    async def call(value: int) -> None:
+        ran("call")
+        declare("k", value)
+
+    async def child() -> None:
+        declare("k", 1)
+
+    async def calls() -> None:
+        await call(2)
+
+    async def gives_away() -> None:
+        await (await coco.mount(at("p"), child)).ready()
+        raise ValueError("so that its memos stay")
+
+    async def takes_back() -> None:
+        declare("k", 1)
+        declare("refused", 1)
+
+    def main_of(owner: Callable[[], Awaitable[None]]) -> Main:
+        async def main() -> None:
+            await coco.mount(at("c"), owner)
+
+        return main
+
+    assert update(machine, main_of(calls)) == ["call"]
+    update(machine, main_of(gives_away))
+    machine.world.broken["refused"] = 1
+    update(machine, main_of(takes_back))
+    update(machine, main_of(calls))
+    assert machine.world.target == {"k": "2"}
+    assert update(machine, main_of(calls)) == []
+
+
+# Random programs ------------------------------------------------------------------------------------------------
+
+
+class Wish(NamedTuple):
+    """What a component of a random program wants: cells, cells by a memoized call, and children."""
+
+    cells: tuple[tuple[str, str], ...] = ()
+    calls: tuple[tuple[str, str], ...] = ()
+    inner: tuple[tuple[str, bool, Any], ...] = ()
+    """Name, whether it is memoized, and its wish."""
+    ticks: int = 0
+
+
+def draw_wish(chance: Chance, keys: list[str], depth: int = 0) -> Wish:
+    cells: list[tuple[str, str]] = []
+    calls: list[tuple[str, str]] = []
+    inner: dict[str, list[str]] = {}
+    for key in keys:
+        place = chance.below(100) if depth < 3 else 0
+        if place < 25:
+            cells.append((key, chance.pick("12")))
+        elif place < 45:
+            calls.append((key, chance.pick("12")))
+        else:
+            inner.setdefault(chance.pick("pqr"), []).append(key)
+    if depth < 2 and chance.chance(30):
+        inner.setdefault(chance.pick("pqr"), [])
+    children = [(name, chance.chance(50), draw_wish(chance, inner[name], depth + 1)) for name in sorted(inner)]
+    chance.rng.shuffle(children)
+    return Wish(tuple(cells), tuple(calls), tuple(children), chance.below(4))
+
+
+def cells_of(wish: Wish) -> dict[str, str]:
+    cells = dict([*wish.cells, *wish.calls])
+    for _name, _memo, inner in wish.inner:
+        cells |= cells_of(inner)
+    return cells
+
+
+@coco.fn(memo=True)
+async def wish_by_call(key: str, value: str) -> None:
+    declare(key, value)
+
+
+async def be(wish: Wish) -> None:
+    for key, value in wish.cells:
+        declare(key, value)
+    for key, value in wish.calls:
+        await wish_by_call(key, value)
+    await ticks(wish.ticks)
+    for name, memo, inner in wish.inner:
+        await coco.mount(at(name), be_remembered if memo else be, inner)
+
+
+be_remembered = coco.fn(memo=True)(be)
+
+CELL_NAMES = [f"k{number}" for number in range(5)]
+
+
+class CrashingWorld(World):
+    """Its store is copied at a sink call, as a crash would leave it; the call may have done a part."""
+
+    def __init__(self, chance: Chance) -> None:
+        super().__init__(chance)
+        self.left: dict[str, Any] | None = None
+
+    def crash_at(self, call: int, source: Path, to: Path) -> None:
+        calls = [call]
+
+        def before(actions: Sequence[Action]) -> None:
+            calls[0] -= 1
+            if calls[0] == -1:
+                copy_store(source, to)
+                self.left = dict(self.target)
+                done = self.chance.below(len(actions) + 1) if self.chance is not None else 0
+                self.left.update(actions[:done])
+                self.left = {key: value for key, value in self.left.items() if value is not None}
+
+        self.left = None
+        self.before = before
+
+
+def play(path: Path, seed: int) -> None:
+    """Runs of random wishes, some of them contradictory, refused, or ended by a crash; clean ones between."""
+    chance = Chance(seed)
+    world = CrashingWorld(Chance(seed))
+    failures = Failures()
+    machine = Machine(path / "s.db", world, handler=failures, limit=chance.pick([None, None, 1, 2]))
+
+    def some_keys() -> list[str]:
+        return [key for key in CELL_NAMES if chance.chance(80)]
+
+    def clean(wish: Wish) -> None:
+        world.broken.clear()
+        world.before = None
+        failures.texts.clear()
+        update(machine, lambda: be(wish))
+        assert (failures.texts, world.target) == ([], cells_of(wish)), f"seed {seed}"
+        update(machine, lambda: be(wish))
+        assert (failures.texts, world.log) == ([], []), f"seed {seed}: not idle"
+
+    for step in range(2 + chance.below(4)):
+        keys = some_keys()
+        if chance.chance(35):
+            keys += [key for key in keys if chance.chance(40)]
+        wish = draw_wish(chance, keys)
+        if chance.chance(40):
+            world.broken = {chance.pick(CELL_NAMES): 1 + chance.below(3) for _ in range(2)}
+        left = path / f"{step}.db"
+        if chance.chance(25):
+            world.crash_at(chance.below(3), machine.path, left)
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            update(machine, lambda: be(wish), full=chance.chance(10))  # noqa: B023 - it runs now
+        world.before = None
+        if world.left is not None:
+            machine.path = left
+            world.target, world.left = world.left, None
+        if chance.chance(35):
+            clean(draw_wish(chance, some_keys()))
+    clean(draw_wish(chance, some_keys()))
+    clean(Wish())
+    assert rows_below(machine.path, "app") == []
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_random_programs_of_remembered_components(tmp_path: Path, block: int) -> None:
+    for seed in range(block * 12, block * 12 + 12):
+        path = tmp_path / str(seed)
+        path.mkdir()
+        play(path, seed)
+        shutil.rmtree(path)
+
+
 # What is left in the store ----------------------------------------------------------------------------------------
 
 
@@ -1054,9 +1277,6 @@ def test_DUR_3_an_idle_run_writes_nothing_but_its_number(tmp_path: Path) -> None
 
 def stored(path: Path) -> dict[tuple[int, bytes], bytes]:
     """Everything in a store but the apps' own rows."""
-    import contextlib  # noqa: PLC0415 - beside its one use
-    import sqlite3  # noqa: PLC0415 - as above
-
     with contextlib.closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT t, k, v FROM entry WHERE t != 5").fetchall()
     return {(table, key): value for table, key, value in rows}

@@ -1,6 +1,6 @@
 """MODE-1 … MODE-3: catch-up, live, and their ends."""
 
-# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 
 from __future__ import annotations
 

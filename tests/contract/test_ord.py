@@ -1,6 +1,6 @@
 """ORD-1 … ORD-6: the order of operations."""
 
-# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 
 from __future__ import annotations
 

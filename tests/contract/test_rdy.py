@@ -1,6 +1,6 @@
 """RDY-1 … RDY-5: when a live component is ready."""
 
-# ruff: noqa: N802 - the names of tests begin with the ids of the contract
+
 
 from __future__ import annotations
 
