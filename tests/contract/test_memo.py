@@ -68,8 +68,10 @@ def machine_of(tmp_path: Path, world: World | None = None, **options: Any) -> Ma
 def update(machine: Machine, main: Main, *, full: bool = False) -> list[str]:
     """One run in a new process. Returns what ran, and clears the logs first."""
     machine.world.fresh()
-    run(lambda: machine.update(main, full=full))
-    machine.close()
+    try:
+        run(lambda: machine.update(main, full=full))
+    finally:
+        machine.close()
     return list(machine.world.ran)
 
 
@@ -1030,6 +1032,7 @@ def test_a_run_that_came_to_nothing_leaves_no_memo_behind(tmp_path: Path, end: s
     update(machine, main_of(1))
     machine.world.broken["refused"] = 9
     update(machine, main_of(2))
+    machine.world.broken.clear()
     if end == "crash":
         machine = Machine(crashed, machine.world)
     assert update(machine, main_of(1)) == ["parent 1"]

@@ -42,9 +42,10 @@ def machine_of(tmp_path: Path, world: World | None = None, **options: Any) -> Ma
 
 def update(machine: Machine, main: Main, *, full: bool = False) -> Any:
     """One run in a new process."""
-    result = run(lambda: machine.update(main, full=full))
-    machine.close()
-    return result
+    try:
+        return run(lambda: machine.update(main, full=full))
+    finally:
+        machine.close()
 
 
 class Failures:
