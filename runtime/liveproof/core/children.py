@@ -58,8 +58,7 @@ async def mount_child(
         await parent.children_known()
     _check_free(parent, path, key, site)
     record = _record_of(parent, key)
-    if parent.record is None:
-        parent.ensure_row()
+    parent.ensure_row()
     if is_live_component_class(fn):
         assert isinstance(fn, type), "a class"
         _claim(parent, key, site, record)

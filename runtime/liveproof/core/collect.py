@@ -225,7 +225,7 @@ async def _delete_rows(
         writes += [run.own(target, None) for target in part.disowned]
         if record.calls:
             drawer = MemoDrawer(run.ledger, row_key, record)
-            writes += drawer.writes()
+            writes += drawer.writes({})
         counter = run.stats.of(record.processor)
         counter.num_execution_starts += 1
         counter.num_deletes += 1

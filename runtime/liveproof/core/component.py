@@ -389,7 +389,13 @@ class Cycle:
         their parents' rows, and writes keep their order."""
         if self.record is None:
             self.record = ComponentRecord(owner=self.owner, processor=self.processor)
-            self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(self.record))])
+        elif self.record.memo is not None:
+            # From the first child on, what is below is no longer what the memo stands for; and this cycle may
+            # never come to its end.
+            self.record.memo = None
+        else:
+            return
+        self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(self.record))])
 
     # ---- memo of the whole component
 
@@ -661,7 +667,7 @@ class Cycle:
         if (part is None or not part.changed) and self.record is not None and drawer is None:
             if encode_record(outcome) == encode_record(self.record):
                 return
-        self._write(outcome, part, [] if drawer is None else drawer.writes())
+        self._write(outcome, part, [] if drawer is None else drawer.writes(outcome.targets))
 
     def _write(
         self, outcome: ComponentRecord, part: Part | None, more: Sequence[Write] = ()

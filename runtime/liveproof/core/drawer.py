@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from liveproof.core.memo import MemoEntry
 if TYPE_CHECKING:
     from liveproof.abc.store import Write
     from liveproof.core.ledger import Ledger
-    from liveproof.core.records import ComponentRecord
+    from liveproof.core.records import ComponentRecord, TargetEntry
 
 __all__ = ["MARK", "MemoDrawer"]
 
@@ -21,6 +22,13 @@ MARK = b"\x00"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(MemoEntry).decode
+
+
+def _held(entry: TargetEntry | None) -> bytes | None:
+    """The record of what a target state holds, if that is certain."""
+    if entry is None or entry.maybe_missing or len(entry.possible) != 1:
+        return None
+    return entry.possible[0]
 
 
 class MemoDrawer:
@@ -42,8 +50,8 @@ class MemoDrawer:
         return bool(self._used)
 
     def get(self, key: bytes, *, of_this_cycle: bool = False) -> MemoEntry | None:
-        """A remembered call; with ``of_this_cycle``, no older one. Not one whose target states are in
-        doubt."""
+        """A remembered call; with ``of_this_cycle``, no older one. Not one whose target states hold anything
+        but what it left in them, or may do so."""
         fresh = self._used.get(key)
         if fresh is not None:
             return fresh
@@ -53,10 +61,9 @@ class MemoDrawer:
         if raw is None:
             return None
         entry = _decode(raw)
-        for target in entry.targets:
-            known = self._targets.get(target)
-            if known is None or known.maybe_missing or len(known.possible) != 1:
-                return None
+        held = [_held(self._targets.get(target)) for target in entry.targets]
+        if None in held or held != entry.records:
+            return None
         self._used[key] = None
         for inner in entry.inner:
             self._used.setdefault(inner, None)
@@ -67,8 +74,11 @@ class MemoDrawer:
         self._used[key] = entry
         self.declared.update(dict.fromkeys(entry.targets))
 
-    def writes(self) -> list[Write]:
-        """What the store has to be told at the end of the cycle."""
+    def writes(self, targets: Mapping[bytes, TargetEntry]) -> list[Write]:
+        """What the store has to be told at the end of the cycle, which leaves these target states."""
+        for fresh in self._used.values():
+            if fresh is not None:
+                fresh.records = [_held(targets.get(target)) for target in fresh.targets]
         writes: list[Write] = [
             (Table.MEMO, self._prefix + key, _encode(entry))
             for key, entry in self._used.items()

@@ -38,6 +38,8 @@ class MemoEntry(msgspec.Struct, array_like=True):
     targets: list[bytes]
     """Keys of the target states that it declared."""
     result: bytes
+    records: list[bytes | None] = []
+    """What those held when the cycle ended, set by whoever stores this; ``None``: that was not certain."""
     inner: list[bytes] = []
     """Keys of the remembered calls inside it: they stay as long as this one is used."""
 
@@ -199,7 +201,7 @@ class MemoCall:
             return None
         if entry.states != states:
             self._site.memo_put(
-                self._key, MemoEntry(entry.uses, states, entry.targets, entry.result, entry.inner)
+                self._key, MemoEntry(entry.uses, states, entry.targets, entry.result, inner=entry.inner)
             )
         frame = self._context.frame
         frame.uses.update(dict.fromkeys(entry.uses))
@@ -228,7 +230,7 @@ class MemoCall:
         """Store the outcome of a call that returned."""
         targets = list(dict.fromkeys(inside.frame.targets))
         inner = list(dict.fromkeys(inside.frame.memos))
-        self._site.memo_put(self._key, MemoEntry(uses, states, targets, encode(result), inner))
+        self._site.memo_put(self._key, MemoEntry(uses, states, targets, encode(result), inner=inner))
         outer = self._context.frame
         if outer.outer is not None:
             outer.memos += [self._key, *inner]
