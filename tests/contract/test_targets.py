@@ -1306,6 +1306,40 @@ def test_GC_4_a_move_between_parent_and_child(tmp_path: Path) -> None:
     assert machine.world.target == {}
 
 
+@pytest.mark.parametrize("wait", [0, 5])
+def test_GC_4_a_move_away_from_a_component_with_many_children(tmp_path: Path, wait: int) -> None:
+    """Its former children are so many that they are read off the loop, while others go on."""
+    failures = Failures()
+    machine = machine_of(tmp_path, handler=failures)
+
+    async def former(first: bool) -> None:
+        if first:
+            declare("k", 1)
+            await coco.mount_each(one_cell, [(number, f"c{number}") for number in range(300)], 1)
+
+    async def newcomer() -> None:
+        await ticks(wait)
+        declare("k", 2)
+
+    async def before() -> None:
+        await coco.mount(at("a"), former, True)
+
+    async def main() -> None:
+        await coco.mount(at("a"), former, False)
+        await coco.mount(at("b"), newcomer)
+
+    update(machine, before)
+    update(machine, main)
+    assert failures.texts == []
+    assert machine.world.target == {"k": "2"}
+    machine.world.fresh()
+    update(machine, main)
+    assert machine.world.log == []
+    update(machine, ticks_main)
+    assert machine.world.target == {}
+    assert rows_below(machine.path, "app") == []
+
+
 def test_GC_4_a_component_that_fails_to_take_a_state_over_leaves_it_with_its_owner(tmp_path: Path) -> None:
     """Nothing moves by halves: whoever fails in reconciling has taken nothing."""
 
