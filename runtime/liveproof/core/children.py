@@ -11,7 +11,7 @@ from liveproof.core.context import ComponentContext, MountKind, current
 from liveproof.core.live import LiveController
 from liveproof.core.operator import is_live_component_class
 from liveproof.core.paths import Path, encode_path, format_path
-from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record
+from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record
 from liveproof.errors import StoppedError
 
 __all__ = ["mount_child", "mounting_context"]
@@ -114,7 +114,7 @@ def _claim(parent: Cycle, key: bytes, site: str, record: ComponentRecord | None)
     elif record is not None and record.owner != len(parent.path):
         # From now on it is ours: whoever mounted it before must not collect it (GC-2).
         record.owner = len(parent.path)
-        run.ledger.put([(Table.COMPONENT, key, encode_record(record))])
+        run.ledger.put([run.row(key, record)])
 
 
 def _record_of(parent: Cycle, key: bytes) -> ComponentRecord | None:

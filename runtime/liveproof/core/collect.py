@@ -16,7 +16,7 @@ from liveproof.core.drawer import MemoDrawer
 from liveproof.core.failures import report_failure
 from liveproof.core.paths import Path, decode_path
 from liveproof.core.readiness import Readiness
-from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
+from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, owner_of
 from liveproof.core.submit import Part, submit
 from liveproof.core.targets import HandlerMissingError
 
@@ -217,7 +217,7 @@ async def _delete_rows(
                 # What is gone belongs to nobody, so this record must not claim it either.
                 record.targets = part.entries
                 record.memo = None
-                writes.append((Table.COMPONENT, row_key, encode_record(record)))
+                writes.append(run.row(row_key, record))
                 writes += [run.own(target, None) for target in part.disowned]
                 applied += part.applied
             continue
@@ -233,8 +233,11 @@ async def _delete_rows(
     if writes:
         if applied:
             release = run.ledger.hold(writes)
+            numbers = [(part.key, run.doubts.add(part.key, part.removed)) for part in parts if part.removed]
 
             def settled(kept: bool) -> None:
+                for part_key, number in numbers:
+                    run.doubts.remove(part_key, number)
                 release(kept)
                 run.settled = run.settled and kept
 

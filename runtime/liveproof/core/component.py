@@ -64,6 +64,7 @@ class Cycle:
         "_over",
         "_returning",
         "_states",
+        "_unsettled",
         "_version",
         "_waits",
         "args",
@@ -186,6 +187,8 @@ class Cycle:
         self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
         self._new_states: Sequence[bytes] = ()
+        self._unsettled: list[Any] = []
+        """What this cycle has applied and what may not survive a power cut yet: all that it writes waits."""
         self._version = run.version(self.key)
         """That of ``record``."""
 
@@ -395,7 +398,7 @@ class Cycle:
             self.record.memo = None
         else:
             return
-        self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(self.record))])
+        self.run.ledger.put([self.run.row(self.key, self.record)])
 
     # ---- memo of the whole component
 
@@ -441,7 +444,7 @@ class Cycle:
         self.frame.uses.update(dict.fromkeys(record.uses))
         if record.owner != self.owner:
             record.owner = self.owner
-            self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
+            self.run.ledger.put([self.run.row(self.key, record)])
         counter = self.run.stats.of(self.processor)
         if not self.started:
             counter.num_execution_starts += 1
@@ -460,7 +463,7 @@ class Cycle:
         assert record is not None, "remembered"
         if new_states != record.states:
             record.states = new_states
-            self.run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
+            self.run.ledger.put([self.run.row(self.key, record)])
         return True
 
     # ---- life
@@ -577,12 +580,17 @@ class Cycle:
 
     async def _call(self) -> Any:
         fn = self.fn
-        raw = fn.raw if isinstance(fn, Function) else fn
-        return await call_function(self.run, raw, self.args, self.kwargs)
+        if isinstance(fn, Function):
+            if fn.is_async:
+                return await fn.raw(*self.args, **self.kwargs)
+            fn = fn.raw
+        return await call_function(self.run, fn, self.args, self.kwargs)
 
     async def _conclude(self) -> None:
         run = self.run
         self._reread()
+        # Before the submission: between that and its commit nothing may wait.
+        known = {} if self.known is None and self.record is None else await self.children_known()
         before = self.record
         if before is None:
             before = ComponentRecord(owner=self.owner, processor=self.processor)
@@ -605,8 +613,7 @@ class Cycle:
             self.rival[self.key] = False
             self._version = run.version(self.key)
             stranded = part.stranded
-        had_children = bool(self.known) or (self.known is None and self.record is not None)
-        if had_children and [key for key in await self.children_known() if key not in self.mounted]:
+        if known and any(key not in self.mounted for key in known):
             if part is not None and part.changed:
                 self._write(self._outcome(part, before, remember=False), part)
             if not await collect(self):
@@ -674,7 +681,10 @@ class Cycle:
     ) -> None:
         run = self.run
         self.record = outcome
-        writes: list[Write] = [(Table.COMPONENT, self.key, encode_record(outcome)), *more]
+        if part is not None and part.applied:
+            self._unsettled += part.applied
+        row: Write = (Table.COMPONENT, self.key, encode_record(outcome))
+        writes: list[Write] = [row if self._unsettled else run.row(self.key, outcome), *more]
         if part is not None:
             writes += [run.own(key, None) for key in part.disowned]
             if not part.intended:
@@ -682,13 +692,17 @@ class Cycle:
                 writes += [run.own(key, self.key) for key in part.entries if key not in before]
         if run.probing:
             run.probe.event("submit.commit", self.path, writes=len(writes))
-        if part is not None and part.applied:
-            run.settler.add(part.applied, self._unless_lost(run.ledger.hold(writes)))
+        if self._unsettled:
+            doubtful = {} if part is None else {**part.doubtful, **part.removed}
+            number = run.doubts.add(self.key, doubtful)
+            release = self._unless_lost(run.ledger.hold(writes), number)
+            run.settler.add(list(self._unsettled), release)
         else:
             run.ledger.put(writes)
 
-    def _unless_lost(self, release: Callable[[bool], None]) -> Callable[[bool], None]:
+    def _unless_lost(self, release: Callable[[bool], None], number: int) -> Callable[[bool], None]:
         def settled(kept: bool) -> None:
+            self.run.doubts.remove(self.key, number)
             release(kept)
             if not kept:
                 self.run.settled = False

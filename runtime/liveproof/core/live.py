@@ -379,7 +379,7 @@ class LiveController:
         call = _call_of(op)
         assert call.fn is not None, "an update has a function"
         assert call.sub is not None, "an update has a sub-path"
-        key = self.key + encode_path(call.sub)
+        key = self.key + op.key
         record = None if run.version(key) else self._leaves.pop(key, None)
         known: dict[bytes, bytes] | None = {}
         if record is None:

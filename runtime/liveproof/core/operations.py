@@ -163,6 +163,11 @@ class Operation:
         self._node: _Node | None = None  # where it lives in its epoch's trie
         self._epoch: _Epoch | None = None
 
+    @property
+    def key(self) -> bytes:
+        """The encoding of its subpath; empty for FULL."""
+        return b"".join(self._keys)
+
     def __repr__(self) -> str:
         where = "" if self.subpath is None else f" {format_path(self.subpath)}"
         return f"<#{self.seq} {self.kind.value}{where} {self.state.name}>"

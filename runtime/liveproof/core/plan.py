@@ -11,7 +11,7 @@ from liveproof.abc.store import Table
 from liveproof.core.absence import NON_EXISTENCE
 from liveproof.core.paths import decode_path, format_path
 from liveproof.core.ranks import Rank
-from liveproof.core.records import ComponentRecord, TargetEntry, decode_record, encode_record
+from liveproof.core.records import ComponentRecord, TargetEntry, decode_record
 from liveproof.core.targets import (
     Declaration,
     HandlerMissingError,
@@ -38,6 +38,7 @@ class Part:
         "changed",
         "declared",
         "disowned",
+        "doubtful",
         "entries",
         "error",
         "intended",
@@ -76,6 +77,8 @@ class Part:
         """Components that have completed in the same cycle: what they own can not be taken over."""
         self.entries: dict[bytes, TargetEntry] = dict(record.targets)
         """Result: what is known of the component's targets now."""
+        self.doubtful: dict[bytes, TargetEntry] = {}
+        """Result: entries as the intent had them, of what has been applied."""
         self.removed: dict[bytes, TargetEntry] = {}
         """States that have been removed, as they were: the store has to know of them until the commit."""
         self.disowned: list[bytes] = []
@@ -381,7 +384,7 @@ class Planner:
         """What has to be durable before a sink is called: all that the targets may hold from now on."""
         writes: list[Write] = []
         for owner, former in self.taken.items():
-            writes.append((Table.COMPONENT, owner, encode_record(former)))
+            writes.append(self.run.row(owner, former))
             self.run.note_rewritten(owner)
         self.taken.clear()
         for part in parts:
@@ -394,7 +397,7 @@ class Planner:
                 calls=before.calls,
                 state_keys=before.state_keys,
             )
-            writes.append((Table.COMPONENT, part.key, encode_record(intent)))
+            writes.append(self.run.row(part.key, intent))
             known = before.targets
             writes += [self.run.own(key, part.key) for key in part.entries if key not in known]
         return writes

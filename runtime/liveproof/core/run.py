@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
 from liveproof.core.context import HandlerChain
+from liveproof.core.doubts import Doubts
 from liveproof.core.limiter import Limiter
 from liveproof.core.logic import is_live
 from liveproof.core.paths import Path, Symbol, decode_path, encode_key, encode_path, format_path
 from liveproof.core.ranks import Ranks
-from liveproof.core.records import decode_record
+from liveproof.core.records import ComponentRecord, decode_record, encode_record
 from liveproof.core.sinks import Settler, Sinks
 from liveproof.core.stats import Stats
 from liveproof.core.targets import HandlerMissingError, TargetStateProvider, _Level, root_provider
@@ -77,6 +78,7 @@ class Run:
         self.settles = ledger.store.blocking
         """Whether targets must survive a power cut before they are recorded as done."""
         self.stats = Stats()
+        self.doubts = Doubts()
         self.stopping = False
         self.settled = True
         """Whether every commit has reached the store, or will with its next write."""
@@ -126,6 +128,10 @@ class Run:
         at = len(self.prefix)
         rows = self.ledger.entries(Table.OWNER, self.prefix + prefix)
         return [(key[at:], owner) for key, owner in rows]
+
+    def row(self, key: bytes, record: ComponentRecord) -> Write:
+        """The write of a component's record, with what has to be doubted still."""
+        return (Table.COMPONENT, key, encode_record(self.doubts.applied_to(key, record)))
 
     def own(self, key: bytes, owner: bytes | None) -> Write:
         """The write that makes ``owner`` the owner of a target state."""

@@ -99,7 +99,8 @@ class _Submission:
                 changes = self._plan_pending()
                 if not changes and self.plan.taken:
                     self.run.ledger.put(self.plan.intent([part for part in self.parts if part.changed]))
-            await self._retry_stranded()
+            if self.plan.stranded:
+                await self._retry_stranded()
         finally:
             for key in touched:
                 if busy.get(key) is finished:
@@ -275,6 +276,8 @@ class _Submission:
                 self.plan.drop(part, change.key)
                 self.run.containers.pop(change.key, None)
                 continue
+            if ticket.sink.settle is not None and self.run.settles:
+                part.doubtful[change.key] = part.entries[change.key]
             part.entries[change.key] = change.after
             declaration = change.declaration
             if declaration is not None and declaration.child is not None:

@@ -1,0 +1,62 @@
+"""What the store must go on doubting until the targets are durable.
+
+Reads see a commit at once, but it reaches the store only when its targets would survive a power cut
+(see ``Ledger.hold``). If the record of the component is written again before that, for whatever reason, what
+is still unsettled must be written as the intent had it: as one of several possibilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from liveproof.core.records import ComponentRecord, TargetEntry
+
+__all__ = ["Doubts"]
+
+
+class Doubts:
+    """Entries of target states that have been applied and are not settled, by component."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, dict[bytes, tuple[int, TargetEntry]]] = {}
+        self._number = 0
+
+    def add(self, component: bytes, entries: Mapping[bytes, TargetEntry]) -> int:
+        """Doubt these entries, as the intent had them, until :meth:`remove`; returns a number for that."""
+        self._number += 1
+        mine = self._entries.setdefault(component, {})
+        for target, entry in entries.items():
+            mine[target] = (self._number, entry)
+        return self._number
+
+    def remove(self, component: bytes, number: int) -> None:
+        """What was added under this number is settled."""
+        mine = self._entries.get(component)
+        if mine is None:
+            return
+        for target in [target for target, (added, _) in mine.items() if added == number]:
+            del mine[target]
+        if not mine:
+            del self._entries[component]
+
+    def applied_to(self, component: bytes, record: ComponentRecord) -> ComponentRecord:
+        """The record as it may be written now."""
+        mine = self._entries.get(component)
+        if not mine:
+            return record
+        targets = dict(record.targets)
+        for target, (_, doubtful) in mine.items():
+            entry = targets.get(target)
+            if entry is None:
+                targets[target] = TargetEntry(doubtful.possible, True, doubtful.container, doubtful.own)
+            else:
+                possible = [raw for raw in doubtful.possible if raw not in entry.possible] + entry.possible
+                missing = doubtful.maybe_missing or entry.maybe_missing
+                targets[target] = TargetEntry(possible, missing, entry.container, entry.own)
+        return ComponentRecord(
+            owner=record.owner,
+            processor=record.processor,
+            targets=targets,
+            calls=record.calls,
+            state_keys=record.state_keys,
+        )
