@@ -179,6 +179,11 @@ class SqliteStore:
         Committing never flushes: it may run on an event loop. The one flush of the log is a call of its
         own, which waits for the device without holding up further writes.
         """
+        if len(batch) == 1 and batch[0][2] is not None:
+            self._write_one(int(batch[0][0]), batch[0][1], batch[0][2])
+            if durable:
+                self.flush()
+            return
         # The last write of a key is the one that counts; beyond that, order within a batch means nothing.
         latest = {(int(table), key): value for table, key, value in batch}
         puts = [(table, key, value) for (table, key), value in latest.items() if value is not None]
@@ -212,6 +217,18 @@ class SqliteStore:
                 raise
         if durable:
             self.flush()
+
+    def _write_one(self, table: int, key: bytes, value: bytes) -> None:
+        """The commonest batch, the record of one component, without all that others need."""
+        with self._write_lock:
+            if self._broken is not None:
+                raise StoreUnavailableError(self._broken, self._path)
+            try:
+                self._writer.execute(_PUT, (table, key, value))
+            except sqlite3.Error as error:
+                raise self._translated(error, "write") from error
+            self._unflushed = True
+            self._log_pages += 3 + len(value) // _PAGE_BYTES
 
     def flush(self) -> None:
         """Make every batch written before this call survive what ``durability`` promises; one flush at most."""
