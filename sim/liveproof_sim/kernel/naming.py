@@ -1,0 +1,96 @@
+"""Names that survive edits: of tasks, and of the places where they wait.
+
+A task is called after its coroutine function and how many such tasks came before it (``worker#2``), or as the
+user named it. A place is the function and the text of the line, not its number: adding lines above does not
+rename it. Names are made when somebody asks for them, in the order in which the tasks were made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import re
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+__all__ = ["Labels", "Site", "site_of"]
+
+_DEFAULT_NAME = re.compile(r"Task-\d+")
+_SKIPPED = (str(Path(asyncio.__file__).resolve().parent), str(Path(__file__).resolve().parents[1]))
+
+
+class Site(NamedTuple):
+    """Where a task waits."""
+
+    function: str
+    text: str
+    file: str
+    line: int
+
+    @property
+    def key(self) -> str:
+        """What identifies it in a tape."""
+        return f"{self.function}: {self.text}" if self.text else self.function
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.line}" if self.file else self.function
+
+
+class Labels:
+    """Names of the tasks of one execution."""
+
+    def __init__(self, tasks: list[asyncio.Task[Any]]) -> None:
+        self._tasks = tasks
+        self._seen = 0
+        self._names: dict[asyncio.Task[Any], str] = {}
+        self._counts: dict[str, int] = {}
+
+    def of(self, task: asyncio.Task[Any]) -> str:
+        """Its name, the same each time, and in each execution with the same choices."""
+        name = self._names.get(task)
+        if name is None:
+            while self._seen < len(self._tasks):
+                self._name(self._tasks[self._seen])
+                self._seen += 1
+            name = self._names.get(task) or self._name(task)
+        return name
+
+    def _name(self, task: asyncio.Task[Any]) -> str:
+        given = task.get_name()
+        base = _function_name(task.get_coro()) if _DEFAULT_NAME.fullmatch(given) else given
+        number = self._counts[base] = self._counts.get(base, 0) + 1
+        self._names[task] = name = base if number == 1 and base == given else f"{base}#{number}"
+        return name
+
+
+def _function_name(coro: Any) -> str:
+    name: str = getattr(coro, "__qualname__", None) or type(coro).__name__
+    return name.rpartition("<locals>.")[2]
+
+
+def frames_of(coro: Any) -> list[FrameType]:
+    """The frames of a suspended coroutine, outermost first."""
+    frames: list[FrameType] = []
+    while coro is not None:
+        frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
+        if frame is not None:
+            frames.append(frame)
+        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None) or getattr(coro, "ag_await", None)
+    return frames
+
+
+def site_of(task: asyncio.Task[Any]) -> Site:
+    """Where it waits now: the innermost line that is neither asyncio's nor ours."""
+    coro = task.get_coro()
+    frames = frames_of(coro)
+    mine = [frame for frame in frames if not frame.f_code.co_filename.startswith(_SKIPPED)]
+    frame = (mine or frames or [None])[-1]
+    if frame is None:
+        return Site(_function_name(coro), "", "", 0)
+    code = frame.f_code
+    function = getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
+    if frame.f_lasti < 0 or (len(frames) == 1 and frame.f_lineno == code.co_firstlineno):
+        return Site(function, "(start)", code.co_filename, code.co_firstlineno)
+    text = linecache.getline(code.co_filename, frame.f_lineno).strip()
+    return Site(function, text, code.co_filename, frame.f_lineno)
