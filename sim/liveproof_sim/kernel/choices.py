@@ -67,6 +67,10 @@ class Strategy(Protocol):
         """Which of the ready entries runs next; ``len(ready)`` is the clock, if it is offered. The list is
         in the order of stock asyncio; there are at least two options."""
 
+    def offered(self, entry: Entry, /) -> None:
+        """A plain callback has come to the head of its lane, and to its place among the ready: all other
+        entries join at the end."""
+
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         """Any other decision."""
 
@@ -82,6 +86,9 @@ class Fifo:
     def pick(self, ready: list[Entry], clock: bool, /) -> int:
         return 0
 
+    def offered(self, entry: Entry, /) -> None:
+        pass
+
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         return 0
 
@@ -89,13 +96,14 @@ class Fifo:
 class Choices:
     """The decisions of one execution: asked of a strategy, and recorded."""
 
-    __slots__ = ("_streams", "others", "seed", "sizes", "strategy", "taken", "told")
+    __slots__ = ("_streams", "last", "others", "seed", "sizes", "strategy", "taken", "told")
 
     def __init__(self, strategy: Strategy | None = None, *, seed: int = 0) -> None:
         self.strategy: Strategy = strategy or Fifo()
         self.seed = seed
         self.taken: list[int] = []  # Invariant: as long as sizes, and each below its size.
         self.sizes: list[int] = []
+        self.last: Any = None  # what ran last, for strategies that count switches
         self.others: dict[int, tuple[Kind, str]] = {}  # positions in the tape that are not steps
         self.told: Callable[[Kind, str, int, int], None] | None = None  # a recorder, if there is one
         self._streams: dict[str, Stream] = {}

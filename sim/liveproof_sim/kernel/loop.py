@@ -256,6 +256,7 @@ class SimLoop(Refusing):
                     if ready or clock:
                         head = lane[0][0]
                         insort(ready, lane[0], key=_number)
+                        choices.strategy.offered(lane[0])
                     else:
                         ready.append(lane.popleft())
                 options = len(ready)
@@ -283,6 +284,7 @@ class SimLoop(Refusing):
                         if number >= self._batch_end:
                             self._begin_batch()
                         self.steps += 1
+                        choices.last = callback
                         if context is None:
                             callback._run()
                         else:

@@ -1,0 +1,71 @@
+"""PCT: probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010).
+
+Tasks get random priorities, the highest runs; at d - 1 random choices out of the first k, the task that was about
+to run first drops below all others. A bug of depth d among n tasks and k choices is hit with a chance of at least
+1 / (n k^(d-1)). Follows shuttle in measuring k (the ordinary execution, raised when one takes longer) and in giving
+late tasks a random rank. Departs: only choices with two options or more count as steps; the clock is one more
+task; and a run that is much longer than k goes on as a random walk, because PCT is not fair (a spinning task of
+high priority would run for ever). Does not find what needs many alternations, whatever d.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from liveproof_sim.errors import OptionError
+from liveproof_sim.explore.execution import Outcome
+from liveproof_sim.explore.strategies.priorities import Priorities
+from liveproof_sim.kernel.choices import Choices, Entry
+
+__all__ = ["Pct"]
+
+UNFAIR_FACTOR = 4  # a run of more choices than this times k is led fairly ...
+UNFAIR_MIN = 200  # ... but not before as many
+
+
+class Pct(Priorities):
+    """See the module. ``depth`` is d; ``horizon`` is k, measured if it is not given."""
+
+    def __init__(self, depth: int = 3, horizon: int = 0) -> None:
+        if depth < 1:
+            raise OptionError(f"pct: depth must be at least 1, not {depth}")
+        if horizon < 0:
+            raise OptionError(f"pct: horizon must be at least 0, not {horizon}")
+        self.name = f"pct:depth={depth}"
+        self._depth = depth
+        self._horizon = horizon
+
+    def measure(self, outcome: Outcome) -> None:
+        self._horizon = max(self._horizon, len(outcome.taken))
+
+    def learn(self, outcome: Outcome, *, new: bool) -> None:
+        if len(outcome.taken) <= self._fair_from():
+            self.measure(outcome)
+
+    def _fair_from(self) -> int:
+        return max(UNFAIR_MIN, UNFAIR_FACTOR * self._horizon)
+
+    def begin(self, choices: Choices, /) -> None:
+        super().begin(choices)
+        self._ranks: dict[Any, float] = {}
+        self._fair_at = self._fair_from()
+        stream = choices.stream("changes")
+        horizon = max(1, self._horizon)
+        # Rank i for the i-th: below all tasks, and below each other in the order that was drawn.
+        self._changes = {stream.randrange(horizon): float(-rank) for rank in range(1, self._depth)}
+
+    def priority(self, key: Any) -> float:
+        rank = self._ranks.get(key)
+        if rank is None:
+            rank = self._ranks[key] = self._random()
+        return rank
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        if len(self._choices.taken) >= self._fair_at:
+            return int(self._random() * (len(ready) + clock))
+        return super().pick(ready, clock)
+
+    def ran(self, key: Any) -> None:
+        change = self._changes.get(len(self._choices.taken))
+        if change is not None:
+            self._ranks[key] = change

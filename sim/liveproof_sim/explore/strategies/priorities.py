@@ -1,0 +1,66 @@
+"""The common part of PCT and POS: run the ready entry of the highest priority, in O(log n)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from heapq import heappop, heappush
+from typing import Any
+
+from liveproof_sim.explore.strategies.search import CLOCK, Search, key_of
+from liveproof_sim.kernel.choices import Choices, Entry, Kind
+
+__all__ = ["Priorities"]
+
+
+class Priorities(Search):
+    """A heap of ``(-priority, number)``. Entries that ran without being asked for are dropped when they come up."""
+
+    def begin(self, choices: Choices, /) -> None:
+        self._choices = choices
+        self._random = choices.stream("schedule").random
+        self._data = choices.stream("data").randrange
+        self._heap: list[tuple[float, int]] = []
+        self._seen = -1  # Invariant: all ready entries up to this number are, or were, in the heap.
+
+    def priority(self, key: Any) -> float:
+        """Of an entry that became ready just now, by whose it is."""
+        raise NotImplementedError
+
+    def ran(self, key: Any) -> None:
+        """The entry of this owner is about to run."""
+
+    def offered(self, entry: Entry, /) -> None:
+        heappush(self._heap, (-self.priority(key_of(entry)), entry[0]))
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        heap, seen = self._heap, self._seen
+        at = len(ready) - 1
+        newest = ready[-1][0] if ready else seen
+        while at >= 0 and ready[at][0] > seen:
+            entry = ready[at]
+            if entry[3] is not None:  # callbacks were offered
+                heappush(heap, (-self.priority(key_of(entry)), entry[0]))
+            at -= 1
+        self._seen = max(seen, newest)
+        while True:
+            if not heap:
+                assert clock
+                self.ran(CLOCK)
+                return len(ready)
+            position = bisect_left(ready, heap[0][1], key=_number)
+            if position < len(ready) and ready[position][0] == heap[0][1]:
+                break
+            heappop(heap)
+        if clock and self.priority(CLOCK) > -heap[0][0]:
+            self.ran(CLOCK)
+            return len(ready)
+        heappop(heap)
+        self.ran(key_of(ready[position]))
+        return position
+
+    def draw(self, kind: Kind, label: str, options: int, /) -> int:
+        return self._data(options)
+
+
+def _number(entry: Entry) -> int:
+    return entry[0]
