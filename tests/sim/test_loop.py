@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from liveproof_sim.errors import DeadlockError, EscapeError, LivelockError
-from liveproof_sim.kernel.choices import Choices, Entry, Kind
+from liveproof_sim.kernel.choices import Choices, Entry, Fifo, Kind
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers, run_in
 from tests.sim import programs
 
 
-class Random:
+class Random(Fifo):
     """Uniform."""
 
     name = "random"
@@ -30,7 +30,7 @@ class Random:
         return self.draw_one(options)
 
 
-class Last:
+class Last(Fifo):
     """Always the last option that is no clock."""
 
     name = "last"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import traceback
@@ -25,7 +24,7 @@ from liveproof_sim.kernel.fence import fence, installed
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers
 from liveproof_sim.kernel.naming import Labels, site_of
 from liveproof_sim.kernel.recorder import Recorder
-from liveproof_sim.kernel.tape import Replay
+from liveproof_sim.kernel.tape import Named
 from liveproof_sim.kernel.waits import cycle_of, explain, track_holders, waits_of
 from liveproof_sim.properties import Reached
 from liveproof_sim.trace.events import Trace
@@ -117,8 +116,8 @@ def execute(
     """
     loop = SimLoop(choices, fidelity=settings.fidelity, timers=settings.timers, limits=settings.limits)
     recorder = Recorder(loop) if record else None
-    if isinstance(choices.strategy, Replay):
-        assert recorder is not None, "a replay needs names"
+    if isinstance(choices.strategy, Named):
+        assert recorder is not None, "this strategy needs names"
         _follow(choices.strategy, recorder)
     error: BaseException | None = None
     world = World(loop, reached or Reached()) if with_world else None
@@ -162,7 +161,7 @@ async def _in_world(coro: Any, world: World) -> Any:
     return result
 
 
-def _follow(replay: Replay, recorder: Recorder) -> None:
+def _follow(replay: Named, recorder: Recorder) -> None:
     """Have the replay see every step, forced ones too."""
     replay.labels = recorder.labels
     before = recorder.before
@@ -224,8 +223,3 @@ def _signature(error: BaseException | None, loop: SimLoop) -> str:
     inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
     name = type(error).__name__ if inner is None else f"{type(error).__name__} of {type(inner).__name__}"
     return f"{name}: {where}"
-
-
-def cancelled_or(error: BaseException | None) -> bool:
-    """Whether an error is only a cancellation."""
-    return isinstance(error, asyncio.CancelledError)

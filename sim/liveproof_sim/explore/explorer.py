@@ -17,7 +17,7 @@ from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute
 from liveproof_sim.explore.statistics import excluded_above, unseen_estimate, unseen_max
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
-from liveproof_sim.kernel.choices import Choices, derive_seed
+from liveproof_sim.kernel.choices import Choices, Strategy, derive_seed
 from liveproof_sim.kernel.loop import Timers
 from liveproof_sim.properties import Reached
 from liveproof_sim.trace.diff import first_difference
@@ -80,7 +80,7 @@ class Explorer:
             failure = self.confirm(failed) if failed else None
         return self._verdict(reason, failure, self._clock() - began)
 
-    def once(self, search: Search, *, record: bool = False, seed: int = 0) -> Outcome:
+    def once(self, search: Strategy, *, record: bool = False, seed: int = 0) -> Outcome:
         """One execution. Call inside :func:`exploring`."""
         return execute(
             self.scenario,

@@ -9,13 +9,22 @@ from __future__ import annotations
 import asyncio
 from asyncio import events
 from collections.abc import Callable
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from contextvars import Context, copy_context
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from liveproof_sim.kernel.loop import SimLoop
+__all__ = ["Job", "JobLoop", "Jobs"]
 
-__all__ = ["Job", "Jobs"]
+
+class JobLoop(Protocol):
+    """What jobs need of the loop, which has them."""
+
+    now_ns: int
+
+    def add_external(self, callback: Callable[[], None], context: Context | None = None) -> None: ...
+
+    def call_at_ns(self, when_ns: int, callback: Any, *args: Any) -> Any: ...
+
+    def create_future(self) -> asyncio.Future[Any]: ...
 
 
 class Job:
@@ -45,12 +54,12 @@ class Job:
         events._set_running_loop(None)
         try:
             result = self._fn(*self._args)
-        except BaseException as raised:  # noqa: BLE001 - to be raised in whoever waits
+        except BaseException as raised:
             if isinstance(raised, (SystemExit, KeyboardInterrupt)):
                 raise
             error = raised
         finally:
-            events._set_running_loop(jobs.loop)
+            events._set_running_loop(jobs.loop)  # type: ignore[arg-type]
             jobs.running = None
 
         def complete() -> None:
@@ -77,7 +86,7 @@ class Job:
 class Jobs:
     """The blocking work of one loop."""
 
-    def __init__(self, loop: SimLoop) -> None:
+    def __init__(self, loop: JobLoop) -> None:
         self.loop = loop
         self.running: Job | None = None
         self.signals: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}

@@ -46,7 +46,11 @@ class Recorder(Observer):
     def before(self, entry: Entry | None, chosen: int, options: int) -> None:
         loop = self._loop
         kind, who, site, place = ("clock", "clock", "", "") if entry is None else name_of(entry, self.labels)
-        self.trace.events.append(Event(loop.steps, loop.now_ns, kind, who, site, place, chosen, options))
+        overtook = ""
+        if chosen and loop._ready:
+            _, first, at, first_place = name_of(loop._ready[0], self.labels)
+            overtook = f"{first} ({at}: {first_place})" if at else first
+        self.trace.events.append(Event(loop.steps, loop.now_ns, kind, who, site, place, chosen, options, overtook))
 
     def drawn(self, kind: Kind, label: str, chosen: int, options: int) -> None:
         """A decision that is no step."""

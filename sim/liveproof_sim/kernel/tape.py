@@ -33,7 +33,7 @@ from liveproof_sim.kernel.naming import Labels
 from liveproof_sim.kernel.recorder import name_of
 from liveproof_sim.trace.events import Trace
 
-__all__ = ["PREFIX", "Replay", "Tape", "fingerprint", "read_token"]
+__all__ = ["PREFIX", "Named", "Replay", "Tape", "fingerprint", "read_token", "summary"]
 
 PREFIX = "lp1-"
 CLOCK = ("clock", "")
@@ -94,7 +94,31 @@ def read_token(token: str) -> Tape:
         raise TapeError(f"this token is damaged or incomplete: {error}") from None
 
 
-class Replay:
+class Named:
+    """A strategy that knows tasks by name: who makes the loop tells it the names and every step, forced ones too."""
+
+    name = "named"
+    labels: Labels | None = None
+
+    def ran(self, who: str, place: str) -> None:
+        """A step is about to run."""
+
+    def begin(self, choices: Choices, /) -> None:
+        """As in the protocol."""
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        """As in the protocol."""
+        raise NotImplementedError
+
+    def offered(self, entry: Entry, /) -> None:
+        """As in the protocol."""
+
+    def draw(self, kind: Kind, label: str, options: int, /) -> int:
+        """As in the protocol."""
+        raise NotImplementedError
+
+
+class Replay(Named):
     """A strategy that follows a tape by name, tolerates what was added, and refuses what is missing."""
 
     name = "replay"
@@ -102,7 +126,6 @@ class Replay:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._known = dict.fromkeys(tape.steps)
-        self.labels: Labels | None = None  # set by whoever made the loop
         self.position = 0
 
     def begin(self, choices: Choices, /) -> None:
@@ -136,9 +159,6 @@ class Replay:
         if strangers:
             return (mine or strangers)[0]
         raise ReplayError(position, _words(wanted), [_words(each) for each in there])
-
-    def offered(self, entry: Entry, /) -> None:
-        pass
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         """By label; draws that the tape does not know are ordinary ones."""

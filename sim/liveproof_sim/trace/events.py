@@ -25,6 +25,8 @@ class Event:
     """the same in words that survive edits: function and text of the line"""
     chosen: int
     options: int
+    overtook: str = ""
+    """who stock asyncio would have run, if somebody else"""
 
     def as_dict(self) -> dict[str, Any]:
         """For the codec."""
