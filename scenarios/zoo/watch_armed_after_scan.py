@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-PREEMPTIONS = 0
+PREEMPTIONS = 1
 """The least that the bug needs."""
 
 

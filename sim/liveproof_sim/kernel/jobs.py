@@ -10,6 +10,7 @@ import asyncio
 from asyncio import events
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Protocol
 
 __all__ = ["Job", "JobLoop", "Jobs"]
@@ -36,7 +37,7 @@ class Job:
         self._jobs = jobs
         self._fn = fn
         self._args = args
-        self.name = _name_of(fn)
+        self.name = jobs.number(_name_of(fn))
         self.future: asyncio.Future[Any] = jobs.loop.create_future()
         self.began = False
         self.ended = False  # Invariant: only after began.
@@ -62,16 +63,15 @@ class Job:
             events._set_running_loop(jobs.loop)  # type: ignore[arg-type]
             jobs.running = None
 
-        def complete() -> None:
-            self._complete(result, error)
-
+        complete = partial(self.complete, result, error)
         if self.slept_ns:
             loop = jobs.loop
             loop.call_at_ns(loop.now_ns + self.slept_ns, complete)
         else:
             jobs.loop.add_external(complete)
 
-    def _complete(self, result: Any, error: BaseException | None) -> None:
+    def complete(self, result: Any, error: BaseException | None) -> None:
+        """Hand the result over."""
         self.ended = True
         if self.future.done():
             return
@@ -89,7 +89,13 @@ class Jobs:
     def __init__(self, loop: JobLoop) -> None:
         self.loop = loop
         self.running: Job | None = None
+        self._counts: dict[str, int] = {}
         self.signals: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
+
+    def number(self, name: str) -> str:
+        """The name of the next call of this function."""
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        return f"{name}#{count}"
 
     def start(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Job:
         """Make the body ready."""

@@ -253,6 +253,9 @@ class SimLoop(Refusing):
             while True:
                 clock = late and bool(timers) and self._clock_offered()
                 if lane and head < 0:
+                    while lane and lane[0][3] is None and lane[0][1]._cancelled:
+                        lane.popleft()
+                if lane and head < 0:
                     if ready or clock:
                         head = lane[0][0]
                         insort(ready, lane[0], key=_number)
@@ -286,7 +289,8 @@ class SimLoop(Refusing):
                         self.steps += 1
                         choices.last = callback
                         if context is None:
-                            callback._run()
+                            if not callback._cancelled:
+                                callback._run()
                         else:
                             context.run(callback, *args)
                         if self._stopping:
@@ -331,7 +335,8 @@ class SimLoop(Refusing):
             for _ in range(count):
                 number, handle, _, _ = self._plumb.popleft()
                 before, lane_before = len(ready), len(self._lane)
-                handle._run()
+                if not handle._cancelled:
+                    handle._run()
                 made = ready[before:]
                 while len(self._lane) > lane_before:
                     made.append(self._lane.pop())
@@ -395,10 +400,10 @@ class SimLoop(Refusing):
             self.steps += 1
             if self.observer is not None:
                 self.observer.before(entry, 0, 1)
-            if context is None:
-                callback._run()
-            else:
+            if context is not None:
                 context.run(callback, *args)
+            elif not callback._cancelled:
+                callback._run()
         self._stopping = False
 
     def _check_limits(self) -> None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import futures, taskgroups, tasks
+from collections.abc import Callable
 from functools import partial
 from types import CodeType
 from typing import Any
 
 from liveproof_sim.errors import SimulatorBug
 
-__all__ = ["BUILTIN", "STEP", "WAKEUP", "is_plumbing", "is_task_step"]
+__all__ = ["BUILTIN", "STEP", "WAKEUP", "is_plumbing", "is_task_step", "silent"]
 
 BUILTIN: type = type(len)
 WAKEUP = "task_wakeup"
@@ -67,8 +68,13 @@ _COMPLETES: dict[CodeType, str | None] = {
     futures._set_result_unless_cancelled.__code__: None,  # type: ignore[attr-defined]
     tasks._release_waiter.__code__: None,  # type: ignore[attr-defined]
 }
-_SILENT = _inner(asyncio.shield, "_outer_done_callback")
+_SILENT: dict[CodeType, None] = {_inner(asyncio.shield, "_outer_done_callback"): None}
 _GROUP = taskgroups.TaskGroup._on_task_done.__code__
+
+
+def silent(callback: Callable[..., Any]) -> None:
+    """Declare that this callback changes nothing that a program can see."""
+    _SILENT[callback.__code__] = None  # type: ignore[attr-defined]
 
 
 def is_task_step(callback: Any) -> bool:
@@ -99,7 +105,7 @@ def is_plumbing(callback: Any, args: tuple[Any, ...]) -> bool:
         group = callback.__self__
         failed = group._aborting or group._errors or getattr(args[0], "_exception", None) is not None
         return not failed and group._on_completed_fut is not None and _is_awaited(group._on_completed_fut)
-    return code is _SILENT
+    return code in _SILENT
 
 
 def _is_awaited(future: Any) -> bool:

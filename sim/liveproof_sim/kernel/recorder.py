@@ -23,9 +23,10 @@ def name_of(entry: Entry, labels: Labels) -> tuple[str, str, str, str]:
             return "step", labels.of(task), str(site), site.key
         if isinstance(callback, Job):
             return "thread", callback.name, "", "(body)"
+        job = getattr(getattr(callback, "func", None), "__self__", None)
+        if isinstance(job, Job):
+            return "thread", job.name, "", "(completion)"
         owner = getattr(callback, "__qualname__", type(callback).__name__)
-        if owner.startswith("Job."):
-            return "thread", "a thread's result", "", "(completion)"
         return "callback", owner.rpartition("<locals>.")[2], "", ""
     inner = callback._callback
     function = getattr(inner, "func", inner)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from liveproof.abc.scheduler import Task
 from liveproof_sim.kernel.jobs import Job
 from liveproof_sim.kernel.loop import SimLoop, SimTimer
+from liveproof_sim.kernel.plumbing import silent
 
 __all__ = ["SimScheduler"]
 
@@ -126,3 +127,6 @@ class SimScheduler:
         """Raise ``AssertionError`` if an invariant is broken. Linear in parked tasks."""
         for future in self._parked.values():
             assert future.cancelled() or not future.done()
+
+
+silent(SimScheduler._task_ended)

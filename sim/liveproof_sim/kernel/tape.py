@@ -152,12 +152,16 @@ class Replay(Named):
         wanted = steps[position]
         if wanted in there:
             return there.index(wanted)
-        if not clock and len(there) == 1:
-            return 0
         strangers = [n for n, each in enumerate(there) if each not in self._known and each != CLOCK]
-        mine = [n for n in strangers if there[n][0] == wanted[0]]
         if strangers:
-            return (mine or strangers)[0]
+            # The wanted one's own first; else of whoever ran last, who was to make the wanted one ready.
+            for who in (wanted[0], *(who for who, _ in reversed(steps[:position]))):
+                for at in strangers:
+                    if there[at][0] == who:
+                        return at
+            return strangers[0]
+        if clock:  # what was added may wait for time
+            return len(ready)
         raise ReplayError(position, _words(wanted), [_words(each) for each in there])
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:

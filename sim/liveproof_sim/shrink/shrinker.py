@@ -24,6 +24,8 @@ __all__ = ["Shrunk", "shrink"]
 
 Cost = tuple[int, int, int, int]
 
+STEPS_MAX = 100_000  # of all runs together: livelocks are long
+
 
 @dataclass(slots=True)
 class Shrunk:
@@ -44,6 +46,7 @@ class _Shrinker:
         self.signature = failure.signature
         self.runs = 0
         self.runs_max = runs_max
+        self.steps = 0
         assert failure.trace is not None
         self.blocks = blocks_of(failure.trace)
         self.draws = [event.chosen for event in failure.trace.events if event.kind == "draw"]
@@ -55,6 +58,7 @@ class _Shrinker:
         self.runs += 1
         guided = Guided(blocks, draws)
         outcome = self.explorer.once(guided, record=True)
+        self.steps += outcome.steps
         if outcome.signature != self.signature:
             return False
         assert outcome.trace is not None
@@ -73,7 +77,7 @@ class _Shrinker:
         while progress:
             progress = False
             for blocks, draws in self._smaller():
-                if self.runs >= self.runs_max:
+                if self.runs >= self.runs_max or self.steps >= STEPS_MAX:
                     return False
                 if self.attempt(blocks, draws):
                     progress = True
@@ -101,11 +105,12 @@ class _Shrinker:
             return True
         search = Systematic("preemptions", self.cost[0] - 1)
         while not search.exhausted():
-            if budget == 0:
+            if budget == 0 or self.steps >= STEPS_MAX:
                 return False
             budget -= 1
             self.runs += 1
             outcome = self.explorer.once(search)
+            self.steps += outcome.steps
             search.learn(outcome, new=True)
             if outcome.signature == self.signature:
                 again = self.explorer.confirm(outcome)
