@@ -139,6 +139,9 @@ def execute(
             error = raised
         signature = _signature(error, loop)
         taken, sizes, steps = list(choices.taken), list(choices.sizes), loop.steps
+        if recorder is not None:
+            pending = [task for task in loop.tasks if not task.done()]
+            recorder.trace.pending = [(labels.of(task), site_of(task).key) for task in pending]
         stubborn = loop.tear_down()
         for task in loop.tasks:
             task._log_traceback = False  # type: ignore[attr-defined]

@@ -55,20 +55,27 @@ class Tape:
     made_with: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     """fidelity, timers and the like: what the run needs to be the same run"""
+    pending: tuple[tuple[str, str], ...] = ()
+    """where tasks were that had not ended: places that are no news"""
 
     @classmethod
     def of(cls, trace: Trace, made_with: str, options: dict[str, Any]) -> Tape:
         """What a recorded run decided."""
         steps = tuple((e.who, e.place) for e in trace.events if e.kind != "draw")
         draws = tuple((e.who, e.chosen) for e in trace.events if e.kind == "draw")
-        return cls(steps, draws, made_with, options)
+        return cls(steps, draws, made_with, options, tuple(trace.pending))
 
     def token(self) -> str:
         """One string; :func:`read_token` reads it."""
         names: dict[str, int] = {}
-        runs = [[*key, len(list(group))] for key, group in groupby(self.steps)]
-        rows = [[names.setdefault(a, len(names)), names.setdefault(b, len(names)), n] for a, b, n in runs]
-        body = {"v": 1, "f": self.made_with, "n": list(names), "s": rows, "d": self.draws, "o": self.options}
+        runs = [(*key, len(list(group))) for key, group in groupby(self.steps)]
+
+        def number(name: str) -> int:
+            return names.setdefault(name, len(names))
+
+        rows = [[number(who), number(place), times] for who, place, times in runs]
+        rest = [[number(who), number(place)] for who, place in self.pending]
+        body = {"v": 1, "f": self.made_with, "n": list(names), "s": rows, "p": rest, "d": self.draws, "o": self.options}
         packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 9)
         return PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
@@ -89,7 +96,8 @@ def read_token(token: str) -> Tape:
         body = json.loads(zlib.decompress(packed))
         names = body["n"]
         steps = tuple((names[a], names[b]) for a, b, times in body["s"] for _ in range(times))
-        return Tape(steps, tuple((label, n) for label, n in body["d"]), body["f"], body["o"])
+        pending = tuple((names[a], names[b]) for a, b in body["p"])
+        return Tape(steps, tuple((label, n) for label, n in body["d"]), body["f"], body["o"], pending)
     except (ValueError, KeyError, IndexError, TypeError, zlib.error, binascii.Error) as error:
         raise TapeError(f"this token is damaged or incomplete: {error}") from None
 
@@ -125,7 +133,9 @@ class Replay(Named):
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
-        self._known = dict.fromkeys(tape.steps)
+        self._known = dict.fromkeys([*tape.steps, *tape.pending])
+        self._tasks = dict.fromkeys(who for who, _ in tape.steps)
+        self._last = ""
         self.position = 0
 
     def begin(self, choices: Choices, /) -> None:
@@ -135,6 +145,7 @@ class Replay(Named):
     def ran(self, who: str, place: str) -> None:
         """Every step reports itself, also those without a choice."""
         steps = self._tape.steps
+        self._last = who
         if self.position == len(steps):
             return
         if steps[self.position] == (who, place):
@@ -150,9 +161,13 @@ class Replay(Named):
         options = [name_of(entry, self.labels) for entry in ready]
         there = [(who, place) for _, who, _, place in options] + [CLOCK] * clock
         wanted = steps[position]
+        strangers = [n for n, each in enumerate(there) if each not in self._known and each != CLOCK]
+        # A new await in the task that ran last: what follows it belonged to that step, and runs with it.
+        for at in strangers:
+            if there[at][0] == self._last and self._last in self._tasks:
+                return at
         if wanted in there:
             return there.index(wanted)
-        strangers = [n for n, each in enumerate(there) if each not in self._known and each != CLOCK]
         if strangers:
             # The wanted one's own first; else of whoever ran last, who was to make the wanted one ready.
             for who in (wanted[0], *(who for who, _ in reversed(steps[:position]))):

@@ -1,7 +1,7 @@
 """Traces as JSON Lines.
 
 First line: ``{"format": "liveproof-trace", "version": 1, "token": …}``. Then one object per event, with the
-fields of :class:`Event`. Last line: ``{"end": true, "outcome": …, "events": n}``; a file without it was cut off.
+fields of :class:`Event`. Last line: ``{"end": true, "outcome": …, "events": n, "pending": […]}``; a file without it was cut off.
 Version 1 is the first. A change of meaning of any field takes a new number.
 """
 
@@ -23,7 +23,8 @@ def dump(trace: Trace) -> str:
     """The text of a trace file."""
     lines = [{"format": FORMAT, "version": VERSION, "token": trace.token}]
     rows = [*lines, *(event.as_dict() for event in trace.events)]
-    rows.append({"end": True, "outcome": trace.outcome, "events": len(trace.events)})
+    last = {"end": True, "outcome": trace.outcome, "events": len(trace.events), "pending": trace.pending}
+    rows.append(last)
     return "".join(json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -49,4 +50,5 @@ def load(text: str | Iterable[str]) -> Trace:
         events = [Event(**row) for row in rows[1:-1]]
     except TypeError as error:
         raise TapeError(f"this trace has an event that is damaged: {error}") from None
-    return Trace(events, last["outcome"], rows[0].get("token", ""))
+    pending = [(who, place) for who, place in last.get("pending", ())]
+    return Trace(events, last["outcome"], rows[0].get("token", ""), pending)

@@ -40,6 +40,8 @@ class Trace:
     events: list[Event] = field(default_factory=list)
     outcome: str = ""
     token: str = ""
+    pending: list[tuple[str, str]] = field(default_factory=list)
+    """tasks that had not ended, and where they were"""
 
     def digest(self) -> str:
         """Equal for equal traces, in every process. Sites are left out: they hold the path of a checkout."""
