@@ -15,7 +15,7 @@ async def program(*, fixed: bool) -> None:
     async def poller() -> None:
         nonlocal begun
         begun = True
-        while not stop.is_set():
+        while not stop.is_set():  # noqa: ASYNC110 - the bug
             await asyncio.sleep(0)
 
     async def stopper() -> None:

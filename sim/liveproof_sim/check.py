@@ -69,7 +69,9 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
     tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
     failure.token = failure.trace.token = tape.token()
     failure.stock = STOCK if ordinary else _stock(failure.trace)
-    failure.report = render(failure, getattr(explorer.scenario, "__qualname__", "the scenario").rpartition(".")[2])
+    failure.report = render(
+        failure, getattr(explorer.scenario, "__qualname__", "the scenario").rpartition(".")[2]
+    )
 
 
 def _stock(trace: Trace) -> str:
@@ -77,7 +79,9 @@ def _stock(trace: Trace) -> str:
     chosen = [event for event in trace.events if event.kind != "draw" and event.chosen]
     if not chosen:
         return STOCK
-    overtaken = list(dict.fromkeys(event.overtook for event in chosen if event.kind == "step" and event.overtook))
+    overtaken = list(
+        dict.fromkeys(event.overtook for event in chosen if event.kind == "step" and event.overtook)
+    )
     if not overtaken:
         return "Possible on the stock loop, if a timer or a thread is late."
     real = [each for each in overtaken if "sleep(0)" not in each and "(start)" not in each]
@@ -87,8 +91,8 @@ def _stock(trace: Trace) -> str:
 
 
 def replay(scenario: Scenario, token: str) -> Verdict:
-    """Run what a token recorded, once. The verdict is ``failed`` with the failure, or ``inconclusive`` if the run
-    passes now.
+    """Run what a token recorded, once. The verdict is ``failed`` with the failure, or ``inconclusive`` if the
+    run passes now.
 
     Raises:
         TapeError: this is no token.
@@ -141,7 +145,7 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[[], Verdict]]:
                 raise verdict.failure.exception
             return verdict
 
-        del run.__wrapped__  # type: ignore[attr-defined]  # a test runner must see a function without arguments
+        del run.__wrapped__
         return run
 
     return decorate
@@ -153,5 +157,3 @@ def _member(kind: Any, value: Any) -> Any:
     except ValueError:
         names = ", ".join(repr(each.value) for each in kind)
         raise OptionError(f"{kind.__name__.lower()} is one of {names}, not {value!r}") from None
-
-

@@ -89,7 +89,7 @@ class TapeError(SimError, ValueError):
     """A token or a trace that cannot be read."""
 
 
-class Finding(SimError):
+class Finding(SimError):  # noqa: N818 - a base, and no error of ours
     """What a run is failed for, besides the exceptions that leave the scenario."""
 
     def __init__(self, *args: object) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import random
 from typing import Any
 
+
 class Clock:
     """A selector that sleeps on a clock of its own, so that stock asyncio runs on virtual time."""
 
@@ -27,7 +28,8 @@ class StockLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.real, self._selector = self._selector, self.clock
+        self.real: Any = self._selector
+        self._selector: Any = self.clock
 
     def time(self) -> float:
         return self.clock.now
@@ -46,8 +48,8 @@ Op = tuple[str, int]
 Program = list[list[Op]]
 
 OPS = (
-    "yield", "yield", "yield2", "sleep", "set", "wait", "lock", "put", "get", "soon", "gather", "group", "timeout",
-    "shield", "wait_for", "spawn", "done_cb", "cancel", "later0", "group_fail", "wait_any",
+    "yield", "yield", "yield2", "sleep", "set", "wait", "lock", "put", "get", "soon", "gather", "group",
+    "timeout", "shield", "wait_for", "spawn", "done_cb", "cancel", "later0", "group_fail", "wait_any",
 )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ async def _guarded(world: World, name: str, awaitable: Any) -> None:
         world.log.append(f"{name} timed out")
 
 
-async def _op(world: World, name: str, op: str, index: int) -> None:  # noqa: PLR0915 - a list of cases
+async def _op(world: World, name: str, op: str, index: int) -> None:
     log, loop = world.log, asyncio.get_running_loop()
     if op == "yield":
         await asyncio.sleep(0)

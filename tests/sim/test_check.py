@@ -1,5 +1,6 @@
 """Verdicts, detection, the world, and what people get to read."""
 
+# ruff: noqa: ASYNC110 - on purpose, in a simulation
 from __future__ import annotations
 
 import asyncio
@@ -113,7 +114,7 @@ def test_livelocks_leaks_and_lost_exceptions() -> None:
             await asyncio.sleep(0)
 
     async def leak() -> None:
-        asyncio.get_running_loop().create_task(asyncio.sleep(5))
+        _ = asyncio.get_running_loop().create_task(asyncio.sleep(5))
 
     async def stubborn() -> None:
         async def ignores() -> None:
@@ -150,7 +151,9 @@ def test_livelocks_leaks_and_lost_exceptions() -> None:
         verdict = check(scenario, executions=3, steps=3_000, shrinking=False)
         assert verdict.failure is not None, scenario
         assert isinstance(verdict.failure.exception, kind), verdict.failure.report
-        assert any(each in str(verdict.failure.exception) for each in words.split("|")), verdict.failure.report
+        assert any(each in str(verdict.failure.exception) for each in words.split("|")), (
+            verdict.failure.report
+        )
     assert check(leak, executions=3, leaks=False).status is Status.SAMPLED
 
 
@@ -269,7 +272,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
         ({"strategy": 3}, "a strategy is a name"),
     ):
         with pytest.raises(OptionError, match=words):
-            check(harmless, **options)  # type: ignore[arg-type]
+            check(harmless, **options)
 
 
 def test_explore_makes_a_test() -> None:

@@ -1,5 +1,6 @@
-"""Inside a simulation, time and chance are virtual, and the real world is refused; outside, nothing changed."""
+"""Inside a simulation, time and chance are virtual, the real world is refused; outside nothing changed."""
 
+# ruff: noqa: ASYNC251, DTZ001, DTZ003, DTZ005, PLW0108 - on purpose, in a simulation
 from __future__ import annotations
 
 import asyncio
@@ -20,9 +21,9 @@ from typing import Any
 import pytest
 
 from liveproof_sim import EscapeError, NondeterminismError, Status, check
+from liveproof_sim.explore.execution import exploring
 from liveproof_sim.explore.explorer import Explorer
 from liveproof_sim.explore.strategies import FifoSearch
-from liveproof_sim.explore.execution import exploring
 
 SOURCES: dict[str, Callable[[], Any]] = {
     "random": random.random,
@@ -125,7 +126,7 @@ def test_a_scenario_that_leaves_state_behind_is_named() -> None:
         for _ in range(len(calls)):
             await asyncio.sleep(0)
 
-    with pytest.raises(NondeterminismError, match="event 2: .*suspects"):
+    with pytest.raises(NondeterminismError, match=r"event 2: .*suspects"):
         check(scenario)
 
 

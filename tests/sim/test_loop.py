@@ -66,7 +66,8 @@ def test_generated_programs_end_under_any_order() -> None:
 
 def test_promises_are_kept_in_any_order() -> None:
     async def main() -> list[str]:
-        loop, log = asyncio.get_running_loop(), []
+        loop = asyncio.get_running_loop()
+        log: list[str] = []
         future: asyncio.Future[None] = loop.create_future()
         for n in range(5):
             loop.call_soon(log.append, f"soon {n}")
@@ -105,7 +106,7 @@ def test_every_task_order_is_reachable_and_plumbing_is_no_choice() -> None:
 
 
 def test_a_waiter_behind_plumbing_may_overtake() -> None:
-    # Stock asyncio runs the noise before main, which waits behind two callbacks of gather; any-order need not.
+    # Stock asyncio runs the noise before main, which waits behind callbacks of gather; any-order need not.
     async def main() -> bool:
         seen = []
 
@@ -151,7 +152,8 @@ def test_a_late_timer_may_fire_before_a_ready_step() -> None:
     def outcomes(timers: Timers, lateness_ns: int = 100_000_000) -> set[bool]:
         limits = Limits(lateness_ns=lateness_ns)
         return {
-            run_in(SimLoop(Choices(Random(), seed=seed), timers=timers, limits=limits), main()) for seed in range(60)
+            run_in(SimLoop(Choices(Random(), seed=seed), timers=timers, limits=limits), main())
+            for seed in range(60)
         }
 
     assert outcomes(Timers.DISCRETE) == {False}
@@ -205,11 +207,11 @@ def test_deadlock_says_who_waits_for_what() -> None:
 
 def test_livelock_is_told() -> None:
     async def main() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - on purpose
             await asyncio.sleep(0)
 
     async def ticking() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - on purpose
             await asyncio.sleep(1)
 
     with pytest.raises(LivelockError, match="no time passed"):
@@ -242,7 +244,8 @@ def test_async_generators_are_closed() -> None:
 
 def test_exceptions_reach_the_handler() -> None:
     async def main() -> list[str]:
-        loop, seen = asyncio.get_running_loop(), []
+        loop = asyncio.get_running_loop()
+        seen: list[str] = []
         loop.set_exception_handler(lambda _, context: seen.append(str(context["exception"])))
         loop.call_soon(lambda: 1 / 0)
         await asyncio.sleep(0)
@@ -262,7 +265,8 @@ def test_exceptions_reach_the_handler() -> None:
 
 def test_a_runner_and_signals() -> None:
     async def main() -> list[int]:
-        loop, got = asyncio.get_running_loop(), []
+        loop = asyncio.get_running_loop()
+        got: list[int] = []
         assert isinstance(loop, SimLoop)
         loop.add_signal_handler(15, got.append, 15)
         loop.deliver_signal(15)

@@ -1,5 +1,6 @@
 """Each strategy hits with the chance that the paper, or plain enumeration, gives it. Seeds are fixed."""
 
+# ruff: noqa: ASYNC110 - on purpose, in a simulation
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +12,17 @@ import pytest
 from liveproof_sim import OptionError, Status, check
 from liveproof_sim.explore.execution import Outcome, Settings, exploring
 from liveproof_sim.explore.explorer import Explorer
-from liveproof_sim.explore.strategies import NAMES, FifoSearch, Pct, Pos, RandomWalk, Search, Systematic, Urw, make
+from liveproof_sim.explore.strategies import (
+    NAMES,
+    FifoSearch,
+    Pct,
+    Pos,
+    RandomWalk,
+    Search,
+    Systematic,
+    Urw,
+    make,
+)
 from liveproof_sim.kernel.loop import Timers
 from tests.sim import small
 
@@ -46,7 +57,9 @@ def outcomes(program: small.Program, search: Search) -> list[Outcome]:
 @pytest.mark.parametrize("program", [small.loser(4), small.alternating(2)])
 def test_random_walk_hits_as_enumerated(program: small.Program) -> None:
     # The chance of a schedule is the product of one over the options at each choice.
-    exact = sum(math.prod(1 / n for n in each.sizes) for each in outcomes(program, Systematic()) if each.failed)
+    exact = sum(
+        math.prod(1 / n for n in each.sizes) for each in outcomes(program, Systematic()) if each.failed
+    )
     assert 0 < exact < 1
     assert near(rate(program, RandomWalk()), exact)
 
@@ -64,11 +77,13 @@ def test_random_walk_misses_what_pos_finds() -> None:
 
 @pytest.mark.parametrize("steps", [2, 9, 25])
 def test_pct_of_depth_one_hits_a_late_loser_half_the_time(steps: int) -> None:
-    assert near(rate(small.loser(steps), Pct(1)), 1 / 2)  # the one with the lower rank is last: 1 / n for n = 2
+    assert near(
+        rate(small.loser(steps), Pct(1)), 1 / 2
+    )  # the one with the lower rank is last: 1 / n for n = 2
 
 
 def test_pct_keeps_its_guarantee() -> None:
-    # b a b a before c is last needs 3 switches: depth 4, n = 3 tasks (main runs alone at its choices), k choices.
+    # b a b a before c is last needs 3 switches: depth 4, n = 3 tasks (main runs alone), k choices.
     program = small.alternating(2)
     horizon = max(len(each.taken) for each in outcomes(program, Systematic()))
     assert rate(program, Pct(4)) >= 1 / (3 * horizon**3)

@@ -1,4 +1,4 @@
-"""Every planted bug is found, shrunk to the known minimum and replayed; nothing is found in the repaired twins."""
+"""Every planted bug is found, shrunk to the known minimum and replayed; nothing in the repaired twins."""
 
 from __future__ import annotations
 

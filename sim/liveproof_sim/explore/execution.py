@@ -144,7 +144,7 @@ def execute(
             recorder.trace.pending = [(labels.of(task), site_of(task).key) for task in pending]
         stubborn = loop.tear_down()
         for task in loop.tasks:
-            task._log_traceback = False  # type: ignore[attr-defined]
+            task._log_traceback = False
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         if stubborn and error is None and settings.leaks:
             names = ", ".join(labels.of(task) for task in stubborn)
@@ -182,7 +182,9 @@ def _judge(loop: SimLoop, settings: Settings, labels: Labels, world: World | Non
     for context in loop.reported:
         error = context.get("exception")
         if error is not None:
-            return UnretrievedError(f"{context.get('message')}: {error!r}").with_traceback(error.__traceback__)
+            return UnretrievedError(f"{context.get('message')}: {error!r}").with_traceback(
+                error.__traceback__
+            )
     for task in loop.tasks:
         if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
             error = task.exception()
@@ -215,10 +217,14 @@ def _signature(error: BaseException | None, loop: SimLoop) -> str:
     if error is None:
         return ""
     if isinstance(error, (DeadlockError, LivelockError)):
-        places = sorted({site_of(task).key for task in loop.tasks if not task.done()})  # tidy: allow set (sorted)
+        places = sorted(
+            {site_of(task).key for task in loop.tasks if not task.done()}
+        )  # tidy: allow set (sorted)
         return f"{type(error).__name__}: {'; '.join(places)}"
     if isinstance(error, LeakError):
-        leaked = sorted({site_of(task).function for task in loop.tasks if not task.done()})  # tidy: allow set (sorted)
+        leaked = sorted(
+            {site_of(task).function for task in loop.tasks if not task.done()}
+        )  # tidy: allow set (sorted)
         return f"LeakError: {'; '.join(leaked)}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "liveproof_sim" not in f.filename and "/asyncio/" not in f.filename]

@@ -1,8 +1,9 @@
 """Runs a scenario many times, and says what that showed.
 
-The first execution runs twice and is compared event by event (DET-1). A failure is run again, recorded, and must
-fail in the same way. The garbage collector is frozen once and off during executions, so that it can neither slow
-them down nor run finalizers where a schedule did not ask for them; it is run between them, now and then.
+The first execution runs twice and is compared event by event (DET-1). A failure is run again, recorded, and
+must fail in the same way. The garbage collector is frozen once and off during executions, so that it can
+neither slow them down nor run finalizers where a schedule did not ask for them; it is run between them, now
+and then.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ __all__ = ["Explorer", "quiet_collector"]
 
 COLLECT_EVERY = 200  # executions
 SUSPECTS = (
-    "suspects: the order of a set of plain objects or of strings, id(), state that one run leaves to the next, "
-    "a cache, a real thread"
+    "suspects: the order of a set of plain objects or of strings, id(), state that one run leaves to the "
+    "next, a cache, a real thread"
 )
 
 
@@ -48,7 +49,9 @@ def quiet_collector() -> Iterator[None]:
 class Explorer:
     """One exploration of one scenario."""
 
-    def __init__(self, scenario: Scenario, search: Search, settings: Settings | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self, scenario: Scenario, search: Search, settings: Settings | None = None, *, seed: int = 0
+    ) -> None:
         self.scenario = scenario
         self.search = search
         self.settings = settings or Settings(seed=seed)
@@ -142,7 +145,8 @@ class Explorer:
         again = self.once(Positions(outcome.taken), record=True)
         if again.signature != outcome.signature or again.error is None:
             raise NondeterminismError(
-                f"a failure did not repeat: {outcome.signature!r} became {again.signature or 'a pass'!r}; {SUSPECTS}"
+                f"a failure did not repeat: {outcome.signature!r} became {again.signature or 'a pass'!r}; "
+                f"{SUSPECTS}"
             )
         return Failure(again.error, again.signature, outcome.taken, trace=again.trace)
 
@@ -175,12 +179,18 @@ class Explorer:
     def _assumptions(self) -> list[str]:
         """What a proof stands on."""
         late = self.settings.limits.lateness_ns / 1e9
-        timers = f"timers are late by at most {late:g} s" if self.settings.timers is Timers.LATE else "steps take no time"
+        timers = (
+            f"timers are late by at most {late:g} s"
+            if self.settings.timers is Timers.LATE
+            else "steps take no time"
+        )
         return [
             "tasks switch only where they await",
             timers,
             f"random values are those of seed {self.settings.seed}",
-            "threads run in one go" if self.settings.fidelity.value == "any-order" else "ready tasks run first in, first out",
+            "threads run in one go"
+            if self.settings.fidelity.value == "any-order"
+            else "ready tasks run first in, first out",
         ]
 
 

@@ -22,9 +22,9 @@ def unseen_estimate(counts: Iterable[int]) -> float:
 
 
 def unseen_max(counts: Iterable[int]) -> float:
-    """An upper bound on that chance that holds with 95 % confidence (McAllester and Schapire, COLT 2000, theorem
-    9): the estimate plus (2 sqrt 2 + sqrt 3) sqrt(ln(3/delta) / n). It assumes independent executions of one
-    distribution, which a portfolio that shifts its weights is only nearly."""
+    """An upper bound on that chance that holds with 95 % confidence (McAllester and Schapire, COLT 2000,
+    theorem 9): the estimate plus (2 sqrt 2 + sqrt 3) sqrt(ln(3/delta) / n). It assumes independent executions
+    of one distribution, which a portfolio that shifts its weights is only nearly."""
     tally = Counter(counts)
     total = sum(count * times for count, times in tally.items())
     if total == 0:

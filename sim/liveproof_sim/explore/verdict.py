@@ -1,7 +1,8 @@
 """What an exploration may say, and no more.
 
-``failed`` · ``proved`` (the whole space, with its assumptions) · ``proved within`` (named bounds) · ``sampled`` (with
-what that is worth) · ``inconclusive`` (and why). A search that a budget cut is never "proved".
+``failed`` · ``proved`` (the whole space, with its assumptions) · ``proved within`` (named bounds) ·
+``sampled`` (with what that is worth) · ``inconclusive`` (and why). A search that a budget cut is never
+"proved".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from liveproof_sim.trace.events import Trace
 __all__ = ["EXIT_CODES", "Failure", "Status", "StopReason", "Verdict"]
 
 
-class Status(str, enum.Enum):
+class Status(enum.StrEnum):
     """The lattice."""
 
     FAILED = "failed"
@@ -22,9 +23,6 @@ class Status(str, enum.Enum):
     PROVED_WITHIN = "proved within"
     SAMPLED = "sampled"
     INCONCLUSIVE = "inconclusive"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 EXIT_CODES = {
@@ -106,8 +104,8 @@ class Verdict:
                 text = f"proved within {bounds} in {runs}, assuming that {'; '.join(self.assumptions)}"
             case Status.SAMPLED:
                 text = (
-                    f"sampled {runs}: {self.behaviours} behaviours; the next execution shows a new one with a "
-                    f"chance of at most {self.unseen:.2g}; nothing failed"
+                    f"sampled {runs}: {self.behaviours} behaviours; the next execution shows a new one with "
+                    f"a chance of at most {self.unseen:.2g}; nothing failed"
                 )
             case Status.INCONCLUSIVE:
                 text = f"inconclusive after {runs}: {self.reason.value}"

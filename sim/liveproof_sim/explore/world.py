@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 import liveproof
 from liveproof.abc.filesystem import FileSystem
 from liveproof.abc.store import Store
+from liveproof.errors import StoppedError
 from liveproof.testing import MemoryStore
 from liveproof_sim.kernel.choices import Kind
 from liveproof_sim.kernel.loop import SimLoop
@@ -62,7 +63,7 @@ class Run:
         self._handle.stop()
         try:
             await self._handle.result()
-        except liveproof.StoppedError:
+        except StoppedError:
             pass
 
 

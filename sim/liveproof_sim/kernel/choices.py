@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 
 from liveproof_sim.errors import OptionError
 
-__all__ = ["Choices", "Entry", "Fifo", "Kind", "Stream", "Strategy", "derive_seed", "real_random"]
+__all__ = ["Choices", "Entry", "Fifo", "Kind", "Strategy", "Stream", "derive_seed", "real_random"]
 
 Entry: TypeAlias = tuple[int, Any, tuple[Any, ...], Context | None]
 """Something ready: its number in the order of stock asyncio, what to call, with what, and in which context

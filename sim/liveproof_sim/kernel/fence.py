@@ -1,12 +1,13 @@
 """The edge of the simulation: clocks and chance are virtual inside, and the real world is refused.
 
 While an execution runs, in its thread: ``time``, ``datetime``, ``random`` (also ``Random()`` without a seed),
-``os.urandom``, ``uuid``, ``secrets`` give the same values in every run of one tape; ``threading``, ``socket`` and
-``subprocess`` raise :class:`EscapeError`. Outside an execution, and in other threads, all of it is real.
+``os.urandom``, ``uuid``, ``secrets`` give the same values in every run of one tape; ``threading``, ``socket``
+and ``subprocess`` raise :class:`EscapeError`. Outside an execution, and in other threads, all of it is real.
 
 Modules that hold a name of their own (``from time import monotonic``) are found and patched as well, once per
 exploration. Not under control: ``hash()`` of strings and ``id()``, so the order of sets of plain objects (the
-determinism check sees what follows from it); C code that reads a clock by itself; ``strftime`` without a time.
+determinism check sees what follows from it); C code that reads a clock by itself; ``strftime`` without a
+time.
 """
 
 from __future__ import annotations
@@ -33,7 +34,17 @@ EPOCH_NS = 1_704_067_200_000_000_000
 """What ``time.time()`` says when an execution begins: 2024-01-01, in every execution."""
 
 NS = 1_000_000_000
-_SKIPPED = ("asyncio", "_pytest", "pytest", "hypothesis", "liveproof_sim", "threading", "random", "datetime", "_")
+_SKIPPED = (
+    "asyncio",
+    "_pytest",
+    "pytest",
+    "hypothesis",
+    "liveproof_sim",
+    "threading",
+    "random",
+    "datetime",
+    "_",
+)
 _chance = real_random()
 
 
@@ -104,7 +115,12 @@ def _sleep(seconds: float) -> None:
 
 _REAL_SLEEP = time.sleep
 _REAL_DATETIME, _REAL_DATE = datetime.datetime, datetime.date
-_real_gmtime, _real_localtime, _real_urandom, _real_uuid1 = time.gmtime, time.localtime, os.urandom, uuid.uuid1
+_real_gmtime, _real_localtime, _real_urandom, _real_uuid1 = (
+    time.gmtime,
+    time.localtime,
+    os.urandom,
+    uuid.uuid1,
+)
 _real_seed = _chance.Random.seed
 
 
@@ -120,7 +136,7 @@ class _Now(type):
         return issubclass(subclass, _REAL_DATETIME)
 
 
-class _DateTime(_REAL_DATETIME, metaclass=_Now):
+class _DateTime(datetime.datetime, metaclass=_Now):
     """``datetime.datetime`` with a virtual ``now()``. All instances are real ones."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -220,7 +236,11 @@ def installed() -> Iterator[None]:
     try:
         if _installed == 1:
             patches = _patches()
-            plain = [each for each in patches if each[0] is time or each[0] is datetime or each[1] in ("urandom", "uuid1")]
+            plain = [
+                each
+                for each in patches
+                if each[0] is time or each[0] is datetime or each[1] in ("urandom", "uuid1")
+            ]
             replaced = {getattr(owner, name): new for owner, name, new in plain}
             for owner, name, new in [*patches, *_aliases(replaced)]:
                 old = owner.__dict__[name]

@@ -1,7 +1,7 @@
 """Blocking work: what runs in threads elsewhere. Its body is a step of its own, and so is its completion.
 
-A body runs in one go, outside of any task and loop, as it would in a thread. What it sleeps (``time.sleep``, see
-``fence.py``) delays its completion. Real threads race inside a body, too; that is not explored.
+A body runs in one go, outside of any task and loop, as it would in a thread. What it sleeps (``time.sleep``,
+see ``fence.py``) delays its completion. Real threads race inside a body, too; that is not explored.
 """
 
 from __future__ import annotations

@@ -2,19 +2,20 @@
 
 What asyncio promises is kept in every mode: plain ``call_soon`` callbacks run in order (they form one *lane*,
 of which the head is an option), and so do the done-callbacks of one future and the timers of one deadline.
-The library's plumbing is no option: it runs right after the step that caused it, and what it made ready is put
-where stock asyncio would have put it, when the queue gets there (*held* entries). So which ready **task** runs
-next is the choice, and choice 0, always, gives stock asyncio's order, including which steps still run after the
-main task has ended.
+The library's plumbing is no option: it runs right after the step that caused it, and what it made ready is
+put where stock asyncio would have put it, when the queue gets there (*held* entries). So which ready **task**
+runs next is the choice, and choice 0, always, gives stock asyncio's order, including which steps still run
+after the main task has ended.
 
-Fidelity ``any-order``: every ready task may run next. ``fifo``: all that asyncio itself orders is one lane; what
-it leaves open (the bodies and completions of threads, and timers, if they may be late) is the choice.
+Fidelity ``any-order``: every ready task may run next. ``fifo``: all that asyncio itself orders is one lane;
+what it leaves open (the bodies and completions of threads, and timers, if they may be late) is the choice.
 
-Timers: *discrete-event*: time moves only when nothing is ready. *late*: besides, the next timer may fire while
-steps are ready, as if these were slow, up to ``lateness_ns`` beyond the instant in which they became ready.
+Timers: *discrete-event*: time moves only when nothing is ready. *late*: besides, the next timer may fire
+while steps are ready, as if these were slow, up to ``lateness_ns`` beyond the instant in which they became
+ready.
 
-Roads not taken. *Subclassing BaseEventLoop*: it makes a selector and a pair of sockets per loop, which costs more
-than a short execution. *Every handle an option*, as peers do: it breaks the promises above.
+Roads not taken. *Subclassing BaseEventLoop*: it makes a selector and a pair of sockets per loop, which costs
+more than a short execution. *Every handle an option*, as peers do: it breaks the promises above.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import sys
 from asyncio import events
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -127,15 +128,15 @@ class SimLoop(Refusing):
         self._timers_stale = 0
         self._horizon = self.limits.lateness_ns
         self._check_at = 0
-        self._batch_end = -1  # stock asyncio runs what was ready when an iteration began, then looks at its timers
+        self._batch_end = (
+            -1
+        )  # stock asyncio runs what was ready when an iteration began, then looks at its timers
         self._deciding = True
         self._stopping = False
         self._closed = False
         self._running = False
         self.stuck = False  # the last run ended because nothing could run any more
-        self._add_task: Callable[[Entry], None] = (
-            self._ready.append if self._eager else self._lane.append
-        )
+        self._add_task: Callable[[Entry], None] = self._ready.append if self._eager else self._lane.append
         self._task_factory: Any = None
         self._exception_handler: Any = None
         self._asyncgens: dict[Any, None] = {}
@@ -143,7 +144,7 @@ class SimLoop(Refusing):
 
     # ---- what becomes ready
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         kind = type(callback)
         if kind is STEP or (kind is BUILTIN and callback.__name__ == WAKEUP):
             if self._closed:
@@ -160,7 +161,7 @@ class SimLoop(Refusing):
         self._enqueue(handle, callback, args)
         return handle
 
-    def _enqueue(self, handle: asyncio.Handle, callback: Any, args: tuple[Any, ...]) -> None:
+    def _enqueue(self, handle: asyncio.Handle, callback: Any, args: Sequence[Any]) -> None:
         """A plain callback: to the lane, or, if it is plumbing that overtakes nobody, to be run at once."""
         entry: Entry = (self._next(), handle, (), None)
         if self._eager and not self._lane and not self._held_plain and is_plumbing(callback, args):
@@ -172,7 +173,7 @@ class SimLoop(Refusing):
         """Something asyncio itself does not order, such as the body of a thread: an option in every mode."""
         self._ready.append((self._next(), callback, (), context or copy_context()))
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         return self.call_soon(callback, *args, context=context)
 
     # ---- time
@@ -180,12 +181,12 @@ class SimLoop(Refusing):
     def time(self) -> float:
         return self.now_ns / NS
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> SimTimer:
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> SimTimer:  # type: ignore[override]
         if delay is None:
             raise TypeError("delay must not be None")
         return self.call_at_ns(self.now_ns + round(delay * NS), callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> SimTimer:
+    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> SimTimer:  # type: ignore[override]
         if when is None:
             raise TypeError("when cannot be None")
         return self.call_at_ns(round(when * NS), callback, *args, context=context)
@@ -226,7 +227,7 @@ class SimLoop(Refusing):
         if timer._cancelled:
             self._timers_stale -= 1
         else:
-            self._enqueue(timer, timer._callback, timer._args)  # type: ignore[attr-defined]
+            self._enqueue(timer, timer._callback, timer._args)
 
     def _idle(self) -> bool:
         """Nothing is ready: let time pass. False if there is nothing to wait for."""
@@ -241,7 +242,7 @@ class SimLoop(Refusing):
 
     # ---- the loop
 
-    def _spin(self) -> bool:  # noqa: PLR0915 - the hot path: one frame, on purpose
+    def _spin(self) -> bool:
         """Run until stopped. False: nothing can run any more, and nobody has stopped the loop."""
         ready, lane, plumb, timers = self._ready, self._lane, self._plumb, self._timers
         choices = self.choices
@@ -319,7 +320,8 @@ class SimLoop(Refusing):
         self._batch_end = self._next()
 
     def _flush(self) -> None:
-        """Run the library's callbacks, and move what they made ready to its place, as far as that is reached."""
+        """Run the library's callbacks, and move what they made ready to its place, as far as that is
+        reached."""
         moved = True
         while moved or self._plumb:
             if self._plumb:
@@ -412,7 +414,7 @@ class SimLoop(Refusing):
         if self.steps >= self.limits.steps:
             raise LivelockError(f"no end after {self.steps} steps and {self.time():g} s of virtual time")
         raise LivelockError(
-            f"no end after {self.limits.steps_in_instant} steps in which no time passed (at {self.time():g} s)"
+            f"no end after {self.limits.steps_in_instant} steps in which no time passed, at {self.time():g} s"
         )
 
     # ---- running
@@ -440,7 +442,7 @@ class SimLoop(Refusing):
         new = not asyncio.isfuture(future)
         waited = asyncio.ensure_future(future, loop=self)
         if new:
-            waited._log_destroy_pending = False  # type: ignore[attr-defined]
+            waited._log_destroy_pending = False
         waited.add_done_callback(_stop_loop)
         try:
             self.run_forever()
@@ -461,9 +463,11 @@ class SimLoop(Refusing):
             task.cancel()
         if pending or self._asyncgens:
             self.limits = Limits(self.steps + steps, steps)
-            ended = asyncio.gather(
-                *pending, *(each.aclose() for each in self._asyncgens), return_exceptions=True
-            ) if pending else self.create_task(self.shutdown_asyncgens())
+            ended = (
+                asyncio.gather(*pending, *(each.aclose() for each in self._asyncgens), return_exceptions=True)
+                if pending
+                else self.create_task(self.shutdown_asyncgens())
+            )
             try:
                 self.run_until_complete(ended)
             except (DeadlockError, LivelockError, RuntimeError):
@@ -484,7 +488,7 @@ class SimLoop(Refusing):
             raise RuntimeError("Cannot close a running event loop")
         self._closed = True
         for queue in (self._ready, self._lane, self._plumb, self._timers, self._held):
-            queue.clear()  # type: ignore[attr-defined]
+            queue.clear()
 
     def _check_closed(self) -> None:
         if self._closed:
@@ -500,7 +504,9 @@ class SimLoop(Refusing):
     ) -> asyncio.Task[Any]:
         self._check_closed()
         if self._task_factory is not None:
-            task = cast("asyncio.Task[Any]", self._task_factory(self, coro, **_given(context=context), **options))
+            task = cast(
+                "asyncio.Task[Any]", self._task_factory(self, coro, **_given(context=context), **options)
+            )
             if name is not None:
                 task.set_name(name)
         else:
@@ -516,7 +522,7 @@ class SimLoop(Refusing):
     def get_task_factory(self) -> Any:
         return self._task_factory
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
         self._check_closed()
         return self.jobs.start(func, args).future
 
@@ -534,7 +540,7 @@ class SimLoop(Refusing):
     def _asyncgen_final(self, agen: Any) -> None:
         self._asyncgens.pop(agen, None)
         if not self._closed:
-            self.create_task(agen.aclose())
+            _ = self.create_task(agen.aclose())
 
     async def shutdown_asyncgens(self) -> None:
         open_ones = list(self._asyncgens)
@@ -569,7 +575,7 @@ class SimLoop(Refusing):
     def set_debug(self, enabled: bool) -> None:
         pass
 
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
         self.jobs.signals[sig] = (callback, args)
 
     def remove_signal_handler(self, sig: int) -> bool:

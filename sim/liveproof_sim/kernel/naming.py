@@ -73,11 +73,20 @@ def frames_of(coro: Any) -> list[FrameType]:
     """The frames of a suspended coroutine, outermost first."""
     frames: list[FrameType] = []
     while coro is not None:
-        frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
+        frame = _first(coro, "cr_frame", "gi_frame", "ag_frame")
         if frame is not None:
             frames.append(frame)
-        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None) or getattr(coro, "ag_await", None)
+        coro = _first(coro, "cr_await", "gi_yieldfrom", "ag_await")
     return frames
+
+
+def _first(coro: Any, *names: str) -> Any:
+    """The first of these attributes that is there and not None."""
+    for name in names:
+        value = getattr(coro, name, None)
+        if value is not None:
+            return value
+    return None
 
 
 def site_of(task: asyncio.Task[Any]) -> Site:
@@ -85,9 +94,9 @@ def site_of(task: asyncio.Task[Any]) -> Site:
     coro = task.get_coro()
     frames = frames_of(coro)
     mine = [frame for frame in frames if not frame.f_code.co_filename.startswith(_SKIPPED)]
-    frame = (mine or frames or [None])[-1]
-    if frame is None:
+    if not frames:
         return Site(_function_name(coro), "", "", 0)
+    frame = (mine or frames)[-1]
     code = frame.f_code
     function = getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
     if frame.f_lasti < 0 or (len(frames) == 1 and frame.f_lineno == code.co_firstlineno):

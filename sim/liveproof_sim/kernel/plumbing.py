@@ -2,17 +2,17 @@
 
 A callback of ``gather``, ``wait``, ``shield``, ``sleep`` or a task group only passes a result on: to make its
 turn a choice of its own would multiply the schedules without showing a new order of tasks (measured on peers:
-14 to 19,600 runs for a program of 6 orders). So the loop runs it right after the step that caused it. The list
-is closed: whatever is not on it counts as the user's and keeps a place of its own. And it is plumbing only if what
-it completes is being awaited: otherwise somebody could see that it came early. A task group's callback after a
-failure cancels the siblings; when that happens is a race, and no plumbing.
+14 to 19,600 runs for a program of 6 orders). So the loop runs it right after the step that caused it. The
+list is closed: whatever is not on it counts as the user's and keeps a place of its own. And it is plumbing
+only if what it completes is being awaited: otherwise somebody could see that it came early. A task group's
+callback after a failure cancels the siblings; when that happens is a race, and no plumbing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from asyncio import futures, taskgroups, tasks
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -30,7 +30,7 @@ def _step_type() -> type:
     seen: list[Any] = []
 
     class _Spy(asyncio.AbstractEventLoop):
-        def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
             seen.append(callback)
 
         def get_debug(self) -> bool:
@@ -43,7 +43,7 @@ def _step_type() -> type:
         pass
 
     coro = nothing()
-    task = asyncio.Task(coro, loop=_Spy())
+    task = asyncio.Task(coro, loop=_Spy())  # type: ignore[abstract]
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     coro.close()
     return type(seen[0])
@@ -74,7 +74,7 @@ _GROUP = taskgroups.TaskGroup._on_task_done.__code__
 
 def silent(callback: Callable[..., Any]) -> None:
     """Declare that this callback changes nothing that a program can see."""
-    _SILENT[callback.__code__] = None  # type: ignore[attr-defined]
+    _SILENT[callback.__code__] = None
 
 
 def is_task_step(callback: Any) -> bool:
@@ -91,7 +91,7 @@ def is_task_step(callback: Any) -> bool:
     )
 
 
-def is_plumbing(callback: Any, args: tuple[Any, ...]) -> bool:
+def is_plumbing(callback: Any, args: Sequence[Any]) -> bool:
     """Whether all that the callback does is to wake somebody who waits already."""
     function = callback
     if type(callback) is partial:  # wait_for's

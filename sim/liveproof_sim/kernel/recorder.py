@@ -51,9 +51,13 @@ class Recorder(Observer):
         if chosen and loop._ready:
             _, first, at, first_place = name_of(loop._ready[0], self.labels)
             overtook = f"{first} ({at}: {first_place})" if at else first
-        self.trace.events.append(Event(loop.steps, loop.now_ns, kind, who, site, place, chosen, options, overtook))
+        self.trace.events.append(
+            Event(loop.steps, loop.now_ns, kind, who, site, place, chosen, options, overtook)
+        )
 
     def drawn(self, kind: Kind, label: str, chosen: int, options: int) -> None:
         """A decision that is no step."""
         loop = self._loop
-        self.trace.events.append(Event(loop.steps, loop.now_ns, "draw", label, "", kind.value, chosen, options))
+        self.trace.events.append(
+            Event(loop.steps, loop.now_ns, "draw", label, "", kind.value, chosen, options)
+        )

@@ -1,7 +1,8 @@
 """The scheduler of the simulator: the runtime's protocol on :class:`SimLoop`.
 
-A parked task waits for a future of its own, so that to the loop it is a task like any other; ``touch`` tells an
-observer what the running step reads and writes. Blocking calls are jobs of the loop, waited for to their end.
+A parked task waits for a future of its own, so that to the loop it is a task like any other; ``touch`` tells
+an observer what the running step reads and writes. Blocking calls are jobs of the loop, waited for to their
+end.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class SimScheduler:
     def __init__(self, loop: SimLoop | None = None) -> None:
         running = loop or asyncio.get_running_loop()
         if not isinstance(running, SimLoop):
-            raise RuntimeError(f"SimScheduler() needs a SimLoop, not {type(running).__name__}: run it in a simulation")
+            raise RuntimeError(
+                f"SimScheduler() needs a SimLoop, not {type(running).__name__}: run it in a simulation"
+            )
         self._loop = running
         self._parked: dict[Task, asyncio.Future[None]] = {}  # Invariant: unless just cancelled, not done.
         self.touched: Callable[[Hashable, bool], None] | None = None
@@ -95,7 +98,8 @@ class SimScheduler:
             self.touched(resource, write)
 
     async def run_blocking(self, fn: Callable[..., T], /, *args: Any) -> T:
-        """The call is a step of its own; the wait for it ends only after it, however often it is cancelled."""
+        """The call is a step of its own; the wait for it ends only after it, however often it is
+        cancelled."""
         job = self._loop.jobs.start(fn, args)
         cancelled: asyncio.CancelledError | None = None
         while not job.future.done():
@@ -118,7 +122,7 @@ class SimScheduler:
             cancelled.__cause__ = error
             self._loop.call_exception_handler(
                 {
-                    "message": f"liveproof: {job.name!r} failed after the task that waited for it was cancelled",
+                    "message": f"liveproof: {job.name!r} failed after the task that waited was cancelled",
                     "exception": error,
                 }
             )

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from liveproof_sim.errors import EscapeError
 
@@ -64,7 +64,9 @@ def escape(what: str, about: str, instead: str = "use a fake, or hand it in from
     Raises:
         EscapeError: always.
     """
-    raise EscapeError(f"{what} at {call_site()} reaches for {about}, which the simulator does not own: {instead}")
+    raise EscapeError(
+        f"{what} at {call_site()} reaches for {about}, which the simulator does not own: {instead}"
+    )
 
 
 def _refusal(name: str, about: str) -> Callable[..., Any]:
@@ -75,7 +77,13 @@ def _refusal(name: str, about: str) -> Callable[..., Any]:
     return refused
 
 
-class Refusing(asyncio.AbstractEventLoop):
+if TYPE_CHECKING:
+    _Base = asyncio.SelectorEventLoop  # has every method; what it really has is below
+else:
+    _Base = asyncio.AbstractEventLoop
+
+
+class Refusing(_Base):
     """Refuses everything that needs the real world."""
 
 

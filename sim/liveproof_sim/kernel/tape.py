@@ -1,17 +1,17 @@
 """The tape: which step ran when, by name; and its compact token.
 
-A tape lists every step of a run in order, forced ones too, each as the name of the task and of the place where
-it went on. Because nothing in it is a position, it survives edits:
+A tape lists every step of a run in order, forced ones too, each as the name of the task and of the place
+where it went on. Because nothing in it is a position, it survives edits:
 
 - steps of tasks, or at places, that the tape does not know (they were added since) run when nothing else can;
 - a step that it names and that is not there any more refuses the replay, expected against got.
 
-What it does not survive: a new task of the same function made before an old one (they are numbered), or an old
-``await`` line that was reworded. Other decisions (faults, data) are recorded by label and position.
+What it does not survive: a new task of the same function made before an old one (they are numbered), or an
+old ``await`` line that was reworded. Other decisions (faults, data) are recorded by label and position.
 
-Token: ``lp1-`` + base64url of zlib of JSON ``{"v": 1, "f": fingerprint, "n": [names], "s": [[name, place, times]
-…], "o": {…}}``. Version 1 is the first. The fingerprint names interpreter, library and the scenario's code; it
-explains a refusal, and does not cause one.
+Token: ``lp1-`` + base64url of zlib of JSON ``{"v": 1, "f": fingerprint, "n": [names], "s": [[name, place,
+times] …], "p": [[name, place] …], "d": [[label, chosen] …], "o": {options}}``. Version 1 is the first. The
+fingerprint names interpreter, library and the scenario's code; it explains a refusal, and does not cause one.
 """
 
 from __future__ import annotations
@@ -75,7 +75,15 @@ class Tape:
 
         rows = [[number(who), number(place), times] for who, place, times in runs]
         rest = [[number(who), number(place)] for who, place in self.pending]
-        body = {"v": 1, "f": self.made_with, "n": list(names), "s": rows, "p": rest, "d": self.draws, "o": self.options}
+        body = {
+            "v": 1,
+            "f": self.made_with,
+            "n": list(names),
+            "s": rows,
+            "p": rest,
+            "d": self.draws,
+            "o": self.options,
+        }
         packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 9)
         return PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
@@ -88,7 +96,9 @@ def read_token(token: str) -> Tape:
     """
     if not token.startswith(PREFIX):
         if token.startswith("lp"):
-            raise TapeError(f"this token has version {token.partition('-')[0]}, and this liveproof reads lp1: explore again")
+            raise TapeError(
+                f"this token has version {token.partition('-')[0]}, and this one reads lp1: explore again"
+            )
         raise TapeError(f"this is no liveproof token: it should begin with {PREFIX!r}")
     text = token[len(PREFIX) :]
     try:
@@ -103,7 +113,8 @@ def read_token(token: str) -> Tape:
 
 
 class Named:
-    """A strategy that knows tasks by name: who makes the loop tells it the names and every step, forced ones too."""
+    """A strategy that knows tasks by name: who makes the loop tells it the names and every step, forced ones
+    too."""
 
     name = "named"
     labels: Labels | None = None

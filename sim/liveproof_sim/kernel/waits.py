@@ -1,8 +1,8 @@
 """Who waits for what, held by whom, where.
 
 Read from the frames of suspended coroutines: the innermost method of an asyncio primitive (or ``park``) says
-what is waited for. Locks do not know their holders, so while :func:`track_holders` is on, ``asyncio.Lock`` notes
-them. Not seen: who will set an event or a plain future; a semaphore's holders.
+what is waited for. Locks do not know their holders, so while :func:`track_holders` is on, ``asyncio.Lock``
+notes them. Not seen: who will set an event or a plain future; a semaphore's holders.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def track_holders() -> Iterator[None]:
         release(self)
         setattr(self, _HOLDER, None)
 
-    asyncio.Lock.acquire, asyncio.Lock.release = noting_acquire, noting_release  # type: ignore[method-assign, assignment]
+    asyncio.Lock.acquire, asyncio.Lock.release = noting_acquire, noting_release  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -90,7 +90,9 @@ def explain(tasks: list[asyncio.Task[Any]], labels: Labels | None = None) -> str
     """One line per waiting task, and the ring, if there is one."""
     waits = waits_of(tasks, labels)
     ring = cycle_of(waits)
-    lines = [f"nothing can run any more, and {_count(len(waits), 'task')} still wait{'s' * (len(waits) == 1)}:"]
+    lines = [
+        f"nothing can run any more, and {_count(len(waits), 'task')} still wait{'s' * (len(waits) == 1)}:"
+    ]
     lines += [f"  {wait}" for wait in waits]
     if ring:
         lines.append(f"  ring: {' -> '.join([*ring, ring[0]])}")
@@ -126,7 +128,14 @@ def _what(task: asyncio.Task[Any], waiter: Any, labels: Labels) -> tuple[str, li
     return f"a future {called}".strip(), []
 
 
-_PRIMITIVES = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Queue, asyncio.Barrier)
+_PRIMITIVES = (
+    asyncio.Lock,
+    asyncio.Event,
+    asyncio.Condition,
+    asyncio.Semaphore,
+    asyncio.Queue,
+    asyncio.Barrier,
+)
 _VERBS = ("acquire", "wait", "get", "put", "join", "_wait", "_block")
 
 

@@ -1,7 +1,8 @@
 """always, eventually, sometimes.
 
 ``always``: looked at after every step. ``eventually``: must have held at some step, by the end of the run, or
-within a time. ``sometimes`` is about the exploration, not the run: some run must get there, else it is listed.
+within a time. ``sometimes`` is about the exploration, not the run: some run must get there, else it is
+listed.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ def lanes(trace: Trace) -> list[str]:
     wide = len(columns) > LANES_MAX  # then the name goes into the row
     rows = [f"... {dropped} earlier turns"] if dropped else []
     if not wide:
-        rows.append("    time  " + "".join(column[: LANE_WIDTH - 2].ljust(LANE_WIDTH) for column in columns).rstrip())
+        rows.append(
+            "    time  " + "".join(column[: LANE_WIDTH - 2].ljust(LANE_WIDTH) for column in columns).rstrip()
+        )
         if len(rows) + len(turns) > ROWS_MAX:
             turns = turns[len(rows) + len(turns) - ROWS_MAX :]
     for who, events in turns:

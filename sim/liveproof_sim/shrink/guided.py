@@ -1,5 +1,5 @@
-"""A strategy that follows a wish: blocks of steps by task name. Where the wish cannot be had, it keeps running
-the same task, and where that has to wait, the first in the queue."""
+"""A strategy that follows a wish: blocks of steps by task name. Where the wish cannot be had, it keeps
+running the same task, and where that has to wait, the first in the queue."""
 
 from __future__ import annotations
 

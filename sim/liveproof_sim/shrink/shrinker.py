@@ -1,10 +1,10 @@
 """The same failure with the fewest context switches.
 
-Cost of a run: preemptions (switches away from a task that could go on), then other draws that are not 0, then all
-switches, then steps. First greedily: follow the run as blocks of steps per task; remove a block, merge two blocks of
-one task, set a draw to 0; keep what still fails with the same signature and costs less, until no single removal
-does (local minimality). Then, within a budget, every schedule with fewer preemptions is run: if that search ends
-without the failure, the number is the least there is.
+Cost of a run: preemptions (switches away from a task that could go on), then other draws that are not 0, then
+all switches, then steps. First greedily: follow the run as blocks of steps per task; remove a block, merge
+two blocks of one task, set a draw to 0; keep what still fails with the same signature and costs less, until
+no single removal does (local minimality). Then, within a budget, every schedule with fewer preemptions is
+run: if that search ends without the failure, the number is the least there is.
 
 Departs from Hypothesis and simloom: the unit is a context switch by name, not an index in a list; removing
 "task y starts four steps early" is one removal, not four.
@@ -99,7 +99,8 @@ class _Shrinker:
         return tries
 
     def fewer(self, budget: int) -> bool:
-        """Run schedules with fewer preemptions. True: all of them, and none failed so (or one did: the least)."""
+        """Run schedules with fewer preemptions. True: all of them, and none failed so (or one did: the
+        least)."""
         assert self.cost is not None
         if self.cost[0] == 0:
             return True
@@ -121,7 +122,9 @@ class _Shrinker:
         return True
 
 
-def shrink(explorer: Explorer, failure: Failure, *, runs_max: int = 300, search_max: int = 500) -> Shrunk | None:
+def shrink(
+    explorer: Explorer, failure: Failure, *, runs_max: int = 300, search_max: int = 500
+) -> Shrunk | None:
     """The failure with the fewest context switches; None if it cannot be followed by names. Call inside
     :func:`exploring`."""
     work = _Shrinker(explorer, failure, runs_max)

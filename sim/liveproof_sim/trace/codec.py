@@ -1,8 +1,8 @@
 """Traces as JSON Lines.
 
 First line: ``{"format": "liveproof-trace", "version": 1, "token": …}``. Then one object per event, with the
-fields of :class:`Event`. Last line: ``{"end": true, "outcome": …, "events": n, "pending": […]}``; a file without it was cut off.
-Version 1 is the first. A change of meaning of any field takes a new number.
+fields of :class:`Event`. Last line: ``{"end": true, "outcome": …, "events": n, "pending": […]}``; a file
+without it was cut off. Version 1 is the first. A change of meaning of any field takes a new number.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def load(text: str | Iterable[str]) -> Trace:
     if not rows or not isinstance(rows[0], dict) or rows[0].get("format") != FORMAT:
         raise TapeError("this is no liveproof trace: its first line does not say so")
     if rows[0]["version"] != VERSION:
-        raise TapeError(f"this trace has version {rows[0]['version']}, and this liveproof reads version {VERSION}")
+        raise TapeError(
+            f"this trace has version {rows[0]['version']}, and this liveproof reads version {VERSION}"
+        )
     last = rows[-1]
     if not last.get("end") or last.get("events") != len(rows) - 2:
         raise TapeError("this trace was cut off: its last line is missing")

@@ -28,7 +28,8 @@ class Difference(NamedTuple):
 def _side(event: Event | None, outcome: str) -> str:
     if event is None:
         return f"ended ({outcome})"
-    return f"{event.who} at {event.place} ({event.site}), t={event.time_ns} ns, choice {event.chosen} of {event.options}"
+    choice = f"choice {event.chosen} of {event.options}"
+    return f"{event.who} at {event.place} ({event.site}), t={event.time_ns} ns, {choice}"
 
 
 def first_difference(left: Trace, right: Trace) -> Difference | None:

@@ -1,11 +1,12 @@
 """PCT: probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010).
 
-Tasks get random priorities, the highest runs; at d - 1 random choices out of the first k, the task that was about
-to run first drops below all others. A bug of depth d among n tasks and k choices is hit with a chance of at least
-1 / (n k^(d-1)). Follows shuttle in measuring k (the ordinary execution, raised when one takes longer) and in giving
-late tasks a random rank. Departs: only choices with two options or more count as steps; the clock is one more
-task; and a run that is much longer than k goes on as a random walk, because PCT is not fair (a spinning task of
-high priority would run for ever). Does not find what needs many alternations, whatever d.
+Tasks get random priorities, the highest runs; at d - 1 random choices out of the first k, the task that was
+about to run first drops below all others. A bug of depth d among n tasks and k choices is hit with a chance
+of at least 1 / (n k^(d-1)). Follows shuttle in measuring k (the ordinary execution, raised when one takes
+longer) and in giving late tasks a random rank. Departs: only choices with two options or more count as steps;
+the clock is one more task; and a run that is much longer than k goes on as a random walk, because PCT is not
+fair (a spinning task of high priority would run for ever). Does not find what needs many alternations,
+whatever d.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The default: several strategies, because each alone misses some bug for ever.
 
-The ordinary order first (the explorer runs it), then POS about half of the executions, PCT with d = 1, 2, 3 in turn
-a quarter, random and uniform random walk an eighth each. Weight moves to arms whose executions still show new
-behaviours; no arm falls below a tenth.
+The ordinary order first (the explorer runs it), then POS about half of the executions, PCT with d = 1, 2, 3
+in turn a quarter, random and uniform random walk an eighth each. Weight moves to arms whose executions still
+show new behaviours; no arm falls below a tenth.
 """
 
 from __future__ import annotations
@@ -87,5 +87,6 @@ class Portfolio(Search):
 
     def arms(self) -> dict[str, dict[str, float]]:
         return {
-            arm.name: {"executions": arm.executions, "new": arm.new, "failures": arm.failures} for arm in self._arms
+            arm.name: {"executions": arm.executions, "new": arm.new, "failures": arm.failures}
+            for arm in self._arms
         }

@@ -13,7 +13,8 @@ __all__ = ["Priorities"]
 
 
 class Priorities(Search):
-    """A heap of ``(-priority, number)``. Entries that ran without being asked for are dropped when they come up."""
+    """A heap of ``(-priority, number)``. Entries that ran without being asked for are dropped when they come
+    up."""
 
     def begin(self, choices: Choices, /) -> None:
         self._choices = choices

@@ -109,7 +109,8 @@ class Positions(Search):
         chosen = self._taken[at] if at < len(self._taken) else 0
         if chosen >= options:
             raise NondeterminismError(
-                f"choice {at} had more than {chosen} options in one run and {options} in another of the same tape"
+                f"choice {at} had more than {chosen} options in one run and {options} in another of the "
+                "same tape"
             )
         return chosen
 

@@ -1,18 +1,18 @@
 """Exhaustive search, whole or within an iterated bound; no schedule is run twice.
 
-Each execution follows a prefix of choices and then the default. Every other option at every choice after the prefix
-is a new prefix, kept in the bucket of its cost; the cheapest bucket is served first, deepest first. A schedule has
-exactly one longest forced prefix, so it is made exactly once. Three costs:
+Each execution follows a prefix of choices and then the default. Every other option at every choice after the
+prefix is a new prefix, kept in the bucket of its cost; the cheapest bucket is served first, deepest first. A
+schedule has exactly one longest forced prefix, so it is made exactly once. Three costs:
 
 - *dfs*: nothing costs; plain depth-first search.
-- *preemptions* (Musuvathi, Qadeer, PLDI 2007: iterative context bounding): to switch away from a task that could
-  go on costs 1; the default is to let it go on. Where a task has to wait, every switch is free. Fits cooperative
-  code.
-- *delays* (Emmi, Qadeer, Rakamarić, POPL 2011): option i of the queue costs i. Fits asyncio badly (a bug of one
-  preemption may take seven delays); here for comparison.
+- *preemptions* (Musuvathi, Qadeer, PLDI 2007: iterative context bounding): to switch away from a task that
+  could go on costs 1; the default is to let it go on. Where a task has to wait, every switch is free. Fits
+  cooperative code.
+- *delays* (Emmi, Qadeer, Rakamarić, POPL 2011): option i of the queue costs i. Fits asyncio badly (a bug of
+  one preemption may take seven delays); here for comparison.
 
-Departs from both: a decision that is no step (data, faults) costs nothing. No reduction: independent steps are
-run in all orders.
+Departs from both: a decision that is no step (data, faults) costs nothing. No reduction: independent steps
+are run in all orders.
 """
 
 from __future__ import annotations

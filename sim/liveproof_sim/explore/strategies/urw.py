@@ -1,9 +1,9 @@
 """URW: uniform random walk (Zhao, Wolff, Mathur, Roychoudhury, ASPLOS 2025, the base of SURW).
 
-Picks a task with a chance proportional to its remaining steps, which makes all interleavings equally likely when
-nothing blocks. Remaining steps are estimated from one recorded ordinary execution, keyed by the task's function,
-as shuttle does it, and never below 1. Departs: children's steps are not counted to the parent before the spawn.
-Blocking breaks the uniformity (five philosophers: below 1e-5), so never use it alone.
+Picks a task with a chance proportional to its remaining steps, which makes all interleavings equally likely
+when nothing blocks. Remaining steps are estimated from one recorded ordinary execution, keyed by the task's
+function, as shuttle does it, and never below 1. Departs: children's steps are not counted to the parent
+before the spawn. Blocking breaks the uniformity (five philosophers: below 1e-5), so never use it alone.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Urw(Search):
         if clock:
             weights.append(1)
         point = self._random() * sum(weights)
-        for at, weight in enumerate(weights):
+        at = -1
+        for weight in weights:
+            at += 1
             point -= weight
             if point < 0:
                 break
