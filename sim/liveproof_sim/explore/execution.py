@@ -217,14 +217,10 @@ def _signature(error: BaseException | None, loop: SimLoop) -> str:
     if error is None:
         return ""
     if isinstance(error, (DeadlockError, LivelockError)):
-        places = sorted(
-            {site_of(task).key for task in loop.tasks if not task.done()}
-        )  # tidy: allow set (sorted)
+        places = sorted(dict.fromkeys(site_of(task).key for task in loop.tasks if not task.done()))
         return f"{type(error).__name__}: {'; '.join(places)}"
     if isinstance(error, LeakError):
-        leaked = sorted(
-            {site_of(task).function for task in loop.tasks if not task.done()}
-        )  # tidy: allow set (sorted)
+        leaked = sorted(dict.fromkeys(site_of(task).function for task in loop.tasks if not task.done()))
         return f"LeakError: {'; '.join(leaked)}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "liveproof_sim" not in f.filename and "/asyncio/" not in f.filename]

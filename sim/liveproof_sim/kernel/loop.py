@@ -21,7 +21,6 @@ more than a short execution. *Every handle an option*, as peers do: it breaks th
 from __future__ import annotations
 
 import asyncio
-import enum
 import itertools
 import sys
 from asyncio import events
@@ -29,15 +28,15 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from liveproof_sim.errors import DeadlockError, LivelockError, SimulatorBug
 from liveproof_sim.kernel.choices import Choices, Entry
+from liveproof_sim.kernel.face import Face
 from liveproof_sim.kernel.jobs import Jobs
+from liveproof_sim.kernel.modes import Fidelity, Limits, Observer, SimTimer, Timers
 from liveproof_sim.kernel.plumbing import BUILTIN, STEP, WAKEUP, is_plumbing, is_task_step
-from liveproof_sim.kernel.surface import Refusing
 from liveproof_sim.kernel.waits import explain
 
 __all__ = ["Fidelity", "Limits", "Observer", "SimLoop", "SimTimer", "Timers", "run_in"]
@@ -47,56 +46,7 @@ NS = 1_000_000_000
 STALE_TIMERS_MIN = 64  # below this, cancelled timers are not worth a clean-up
 
 
-class Fidelity(enum.Enum):
-    """What is left open."""
-
-    ANY_ORDER = "any-order"
-    FIFO = "fifo"
-
-
-class Timers(enum.Enum):
-    """When a timer may fire."""
-
-    DISCRETE = "discrete"
-    LATE = "late"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a run may take. A limit that is hit is a finding, never silence."""
-
-    steps: int = 100_000
-    steps_in_instant: int = 10_000
-    lateness_ns: int = 100_000_000
-
-
-class Observer:
-    """Told of each step; see ``trace/recorder.py``. The base class sees nothing."""
-
-    def before(self, entry: Entry | None, chosen: int, options: int) -> None:
-        """A step is about to run; None: the clock."""
-
-
-class SimTimer(asyncio.TimerHandle):
-    """A pending call."""
-
-    __slots__ = ()
-
-    def __init__(  # not super().__init__: it costs as much as all the rest of a sleep
-        self, when: float, callback: Any, args: tuple[Any, ...], loop: SimLoop, context: Context | None
-    ) -> None:
-        self._when = when
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = copy_context() if context is None else context
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self._scheduled = True
-
-
-class SimLoop(Refusing):
+class SimLoop(Face):
     """See the module."""
 
     def __init__(
@@ -107,6 +57,7 @@ class SimLoop(Refusing):
         timers: Timers = Timers.DISCRETE,
         limits: Limits | None = None,
     ) -> None:
+        super().__init__()
         self.choices = choices or Choices()
         self.limits = limits or Limits()
         self.observer: Observer | None = None
@@ -114,8 +65,6 @@ class SimLoop(Refusing):
         self.quiescent: Callable[[], bool] | None = None  # may make something ready, and then says so
         self.now_ns = 0
         self.steps = 0
-        self.tasks: list[asyncio.Task[Any]] = []  # all that were made, in order
-        self.reported: list[dict[str, Any]] = []  # what reached the exception handler
         self._late = timers is Timers.LATE
         self._eager = fidelity is Fidelity.ANY_ORDER
         self._next = itertools.count().__next__
@@ -133,13 +82,9 @@ class SimLoop(Refusing):
         )  # stock asyncio runs what was ready when an iteration began, then looks at its timers
         self._deciding = True
         self._stopping = False
-        self._closed = False
         self._running = False
         self.stuck = False  # the last run ended because nothing could run any more
         self._add_task: Callable[[Entry], None] = self._ready.append if self._eager else self._lane.append
-        self._task_factory: Any = None
-        self._exception_handler: Any = None
-        self._asyncgens: dict[Any, None] = {}
         self.jobs = Jobs(self)
 
     # ---- what becomes ready
@@ -480,111 +425,12 @@ class SimLoop(Refusing):
     def is_running(self) -> bool:
         return self._running
 
-    def is_closed(self) -> bool:
-        return self._closed
-
     def close(self) -> None:
         if self._running:
             raise RuntimeError("Cannot close a running event loop")
         self._closed = True
         for queue in (self._ready, self._lane, self._plumb, self._timers, self._held):
             queue.clear()
-
-    def _check_closed(self) -> None:
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
-
-    # ---- futures, tasks, threads
-
-    def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
-
-    def create_task(
-        self, coro: Any, *, name: Any = None, context: Context | None = None, **options: Any
-    ) -> asyncio.Task[Any]:
-        self._check_closed()
-        if self._task_factory is not None:
-            task = cast(
-                "asyncio.Task[Any]", self._task_factory(self, coro, **_given(context=context), **options)
-            )
-            if name is not None:
-                task.set_name(name)
-        else:
-            if name is None:
-                name = f"Task-{len(self.tasks) + 1}"  # asyncio's own numbers count across loops
-            task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
-        self.tasks.append(task)
-        return task
-
-    def set_task_factory(self, factory: Any) -> None:
-        self._task_factory = factory
-
-    def get_task_factory(self) -> Any:
-        return self._task_factory
-
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
-        self._check_closed()
-        return self.jobs.start(func, args).future
-
-    def set_default_executor(self, executor: Any) -> None:
-        pass
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's
-        pass
-
-    # ---- async generators
-
-    def _asyncgen_first(self, agen: Any) -> None:
-        self._asyncgens[agen] = None
-
-    def _asyncgen_final(self, agen: Any) -> None:
-        self._asyncgens.pop(agen, None)
-        if not self._closed:
-            _ = self.create_task(agen.aclose())
-
-    async def shutdown_asyncgens(self) -> None:
-        open_ones = list(self._asyncgens)
-        self._asyncgens.clear()
-        await asyncio.gather(*(agen.aclose() for agen in open_ones), return_exceptions=True)
-
-    # ---- errors, debugging, signals
-
-    def set_exception_handler(self, handler: Any) -> None:
-        self._exception_handler = handler
-
-    def get_exception_handler(self) -> Any:
-        return self._exception_handler
-
-    def default_exception_handler(self, context: dict[str, Any]) -> None:
-        self.reported.append(context)
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        if self._exception_handler is None:
-            self.reported.append(context)
-            return
-        try:
-            self._exception_handler(self, context)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - as asyncio does: a broken handler is reported
-            self.reported.append({"message": "Unhandled error in exception handler", "exception": error})
-
-    def get_debug(self) -> bool:
-        return False
-
-    def set_debug(self, enabled: bool) -> None:
-        pass
-
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
-        self.jobs.signals[sig] = (callback, args)
-
-    def remove_signal_handler(self, sig: int) -> bool:
-        return self.jobs.signals.pop(sig, None) is not None
-
-    def deliver_signal(self, sig: int) -> None:
-        """For the scenario: what a signal from outside would do."""
-        callback, args = self.jobs.signals[sig]
-        self.add_external(lambda: callback(*args))
 
     def _check(self) -> None:
         """Raise ``SimulatorBug`` if an invariant is broken. Linear in what is ready."""
@@ -597,10 +443,6 @@ class SimLoop(Refusing):
 
 def _number(entry: Entry) -> int:
     return entry[0]
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _stop_loop(future: asyncio.Future[Any]) -> None:
