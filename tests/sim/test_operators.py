@@ -1,4 +1,4 @@
-"""The runtime itself, in the simulator: programs of operations by several tasks have their sequential meaning."""
+"""The runtime itself, in the simulator: operations by several tasks have their sequential meaning."""
 
 from __future__ import annotations
 

@@ -139,9 +139,7 @@ def execute(
             error = raised
         signature = _signature(error, loop)
         taken, sizes, steps = list(choices.taken), list(choices.sizes), loop.steps
-        if recorder is not None:
-            pending = [task for task in loop.tasks if not task.done()]
-            recorder.trace.pending = [(labels.of(task), site_of(task).key) for task in pending]
+        trace = recorder.finish() if recorder else None
         stubborn = loop.tear_down()
         for task in loop.tasks:
             task._log_traceback = False
@@ -151,7 +149,6 @@ def execute(
             error = LeakError(f"cancelled at the end, and still running: {names}")
             signature = "LeakError: stubborn"
         loop.close()
-    trace = recorder.trace if recorder else None
     if trace is not None:
         trace.outcome = signature or "passed"
     return Outcome(error, signature, steps, taken, sizes, trace)
@@ -171,8 +168,7 @@ def _follow(replay: Named, recorder: Recorder) -> None:
 
     def seen(entry: Any, chosen: int, options: int) -> None:
         before(entry, chosen, options)
-        event = recorder.trace.events[-1]
-        replay.ran(event.who, event.place)
+        replay.ran(*recorder.last())
 
     recorder.before = seen  # type: ignore[method-assign]
 

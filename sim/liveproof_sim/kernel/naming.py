@@ -11,13 +11,16 @@ import asyncio
 import linecache
 import re
 from pathlib import Path
-from types import FrameType
+from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
 __all__ = ["Labels", "Site", "site_of"]
 
 _DEFAULT_NAME = re.compile(r"Task-\d+")
 _SKIPPED = (str(Path(asyncio.__file__).resolve().parent), str(Path(__file__).resolve().parents[1]))
+
+
+_AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
 
 
 class Site(NamedTuple):
@@ -76,7 +79,7 @@ def frames_of(coro: Any) -> list[FrameType]:
         frame = _first(coro, "cr_frame", "gi_frame", "ag_frame")
         if frame is not None:
             frames.append(frame)
-        coro = _first(coro, "cr_await", "gi_yieldfrom", "ag_await")
+        coro = _first(coro, *_AWAITS)
     return frames
 
 
@@ -89,17 +92,43 @@ def _first(coro: Any, *names: str) -> Any:
     return None
 
 
+_sites: dict[tuple[CodeType, int, bool], Site] = {}
+_skipped: dict[CodeType, bool] = {}
+
+
 def site_of(task: asyncio.Task[Any]) -> Site:
-    """Where it waits now: the innermost line that is neither asyncio's nor ours."""
-    coro = task.get_coro()
-    frames = frames_of(coro)
-    mine = [frame for frame in frames if not frame.f_code.co_filename.startswith(_SKIPPED)]
-    if not frames:
-        return Site(_function_name(coro), "", "", 0)
-    frame = (mine or frames)[-1]
-    code = frame.f_code
+    """Where it waits now: the innermost line that is neither asyncio's nor ours. Remembered per line of
+    code."""
+    coro = outermost = task.get_coro()
+    best = last = None
+    while coro is not None:
+        kind = type(coro)
+        if kind is CoroutineType:
+            frame, coro = coro.cr_frame, coro.cr_await
+        elif kind is GeneratorType:
+            frame, coro = coro.gi_frame, coro.gi_yieldfrom
+        else:
+            frame, coro = _first(coro, "cr_frame", "gi_frame", "ag_frame"), _first(coro, *_AWAITS)
+        if frame is not None:
+            last = frame
+            code = frame.f_code
+            skipped = _skipped.get(code)
+            if skipped is None:
+                skipped = _skipped[code] = code.co_filename.startswith(_SKIPPED)
+            if not skipped:
+                best = frame
+    if last is None:
+        return Site(_function_name(outermost), "", "", 0)
+    frame = best or last
+    key = (frame.f_code, frame.f_lineno, last is frame)
+    site = _sites.get(key)
+    if site is None:
+        site = _sites[key] = _site(*key)
+    return site
+
+
+def _site(code: CodeType, line: int, innermost: bool) -> Site:
     function = getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
-    if frame.f_lasti < 0 or (len(frames) == 1 and frame.f_lineno == code.co_firstlineno):
-        return Site(function, "(start)", code.co_filename, code.co_firstlineno)
-    text = linecache.getline(code.co_filename, frame.f_lineno).strip()
-    return Site(function, text, code.co_filename, frame.f_lineno)
+    if innermost and line == code.co_firstlineno:
+        return Site(function, "(start)", code.co_filename, line)
+    return Site(function, linecache.getline(code.co_filename, line).strip(), code.co_filename, line)

@@ -170,7 +170,7 @@ class Replay(Named):
             return 0
         assert self.labels is not None
         options = [name_of(entry, self.labels) for entry in ready]
-        there = [(who, place) for _, who, _, place in options] + [CLOCK] * clock
+        there = [*options, *([CLOCK] * clock)]
         wanted = steps[position]
         strangers = [n for n, each in enumerate(there) if each not in self._known and each != CLOCK]
         # A new await in the task that ran last: what follows it belonged to that step, and runs with it.

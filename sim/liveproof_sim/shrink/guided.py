@@ -48,7 +48,7 @@ class Guided(Named):
 
     def pick(self, ready: list[Entry], clock: bool, /) -> int:
         assert self.labels is not None
-        names = [name_of(entry, self.labels)[1] for entry in ready] + ["clock"] * clock
+        names = [name_of(entry, self.labels)[0] for entry in ready] + ["clock"] * clock
         wanted = self._blocks[self._at][0] if self._at < len(self._blocks) else self._last
         could_go_on = self._last in names
         chosen = names.index(wanted) if wanted in names else names.index(self._last) if could_go_on else 0
