@@ -2,8 +2,8 @@
 
     python tests/benchmarks/simulator_speed.py
 
-Each figure is the best of several rounds, stock and simulated in turn, stock as it comes: without the fence and
-with its collector. "Checked": through all of an exploration's machinery (fence, monitors, judgement).
+Each figure is the best of several rounds, stock and simulated in turn, stock as it comes: without the fence
+and with its collector. "Checked": through all of an exploration's machinery (fence, monitors, judgement).
 """
 
 from __future__ import annotations

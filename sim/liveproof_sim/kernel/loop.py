@@ -275,22 +275,27 @@ class SimLoop(Face):
 
     def _run_plumbing(self) -> None:
         """Run the library's callbacks; hold what they make ready until stock asyncio would have run them."""
-        ready = self._ready
+        ready, lane = self._ready, self._lane
         hops = 0
+        alone = not ready and not lane and not self._held  # then its place is reached already
         while self._plumb:
-            count = len(self._plumb)
-            for _ in range(count):
+            for _ in range(len(self._plumb)):
                 number, handle, _, _ = self._plumb.popleft()
-                before, lane_before = len(ready), len(self._lane)
+                if alone and number >= self._batch_end:
+                    self._begin_batch()
+                before, lane_before = len(ready), len(lane)
                 if not handle._cancelled:
                     handle._run()
+                if alone:
+                    continue
                 made = ready[before:]
-                while len(self._lane) > lane_before:
-                    made.append(self._lane.pop())
+                while len(lane) > lane_before:
+                    made.append(lane.pop())
                     self._held_plain += 1
                 made.sort(key=_number)
                 self._held += [(number, hops, entry) for entry in made]
             hops += 1
+            alone = False
 
     def _settle(self) -> bool:
         """Move what plumbing made ready to the end of the queue, once the queue has got to that plumbing."""

@@ -99,7 +99,8 @@ _skipped: dict[CodeType, bool] = {}
 def site_of(task: asyncio.Task[Any]) -> Site:
     """Where it waits now: the innermost line that is neither asyncio's nor ours. Remembered per line of
     code."""
-    coro = outermost = task.get_coro()
+    coro: Any = task.get_coro()
+    outermost = coro
     best = last = None
     while coro is not None:
         kind = type(coro)
