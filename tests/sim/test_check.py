@@ -275,6 +275,43 @@ def test_bad_input_is_refused_in_one_line() -> None:
             check(harmless, **options)
 
 
+def test_exploring_inside_a_running_loop_is_refused() -> None:
+    async def main() -> None:
+        check(harmless)
+
+    with pytest.raises(ScenarioError, match="an event loop is running"):
+        asyncio.run(main())
+
+
+def test_fifo_fidelity_leaves_open_only_what_asyncio_does() -> None:
+    async def tasks() -> None:
+        await small.loser(2)()
+
+    async def threads() -> None:
+        log: list[str] = []
+        await asyncio.gather(asyncio.to_thread(log.append, "a"), asyncio.to_thread(log.append, "b"))
+        assert log == ["a", "b"]
+
+    proved = check(tasks, strategy="dfs", fidelity="fifo")
+    assert (proved.status, proved.executions) == (Status.PROVED, 1)
+    assert "ready tasks run first in, first out" in str(proved)
+    assert check(tasks, strategy="dfs").status is Status.FAILED
+    found = check(threads, strategy="dfs", fidelity="fifo")
+    assert found.failure is not None
+    assert "if a timer or a thread is late" in found.failure.stock
+
+
+def test_a_timer_may_be_late_by_so_much() -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(0.05):
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    assert check(scenario, strategy="dfs").status is Status.FAILED
+    assert check(scenario, strategy="dfs", lateness=0.04).status is Status.PROVED
+    assert check(scenario, strategy="dfs", timers="discrete").status is Status.PROVED
+
+
 def test_explore_makes_a_test() -> None:
     @explore(executions=20)
     async def test_harmless() -> None:

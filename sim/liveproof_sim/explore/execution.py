@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import traceback
+from asyncio import events
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,7 +96,13 @@ def takes_world(scenario: Scenario) -> bool:
 
 @contextlib.contextmanager
 def exploring() -> Iterator[None]:
-    """What all executions need around them, once."""
+    """What all executions need around them, once.
+
+    Raises:
+        ScenarioError: an event loop is running here.
+    """
+    if events._get_running_loop() is not None:
+        raise ScenarioError("an event loop is running in this thread: explore from synchronous code")
     with installed(), track_holders():
         yield
 

@@ -34,7 +34,8 @@ class Wait(NamedTuple):
     """how often it was cancelled, and went on"""
 
     def __str__(self) -> str:
-        held = f", held by {' and '.join(self.holders)}" if self.holders else ""
+        awaited = self.on.startswith("task")  # then they are named already
+        held = f", held by {' and '.join(self.holders)}" if self.holders and not awaited else ""
         went_on = ", although it was cancelled" if self.cancelled else ""
         return f"{self.task} waits for {self.on}{held} ({self.site}){went_on}"
 
