@@ -62,7 +62,7 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
     small = shrink(explorer, failure) if shrinking else None
     if small is not None:
         failure.trace, failure.taken = small.outcome.trace, small.outcome.taken
-        failure.switches, failure.minimal = small.preemptions, small.minimal
+        failure.switches, failure.minimal, failure.fewest = small.preemptions, small.minimal, small.fewest
         assert small.outcome.error is not None
         failure.exception = small.outcome.error
     assert failure.trace is not None

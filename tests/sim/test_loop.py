@@ -220,6 +220,20 @@ def test_livelock_is_told() -> None:
         run_in(SimLoop(), ticking())
 
 
+def test_a_busy_wait_for_a_timer_is_no_livelock() -> None:
+    async def main(delay: float) -> float:
+        loop = asyncio.get_running_loop()
+        rung: list[int] = []
+        loop.call_later(delay, rung.append, 1)
+        while not rung:  # noqa: ASYNC110 - on purpose
+            await asyncio.sleep(0)
+        return loop.time()
+
+    assert run_in(SimLoop(), main(2)) == 2
+    with pytest.raises(LivelockError):  # 10 000 steps do not take an hour
+        run_in(SimLoop(), main(3600))
+
+
 def test_async_generators_are_closed() -> None:
     log: list[str] = []
 

@@ -164,7 +164,10 @@ def test_fifo_runs_once_and_proves_only_that() -> None:
     assert verdict.bounds == {"orders": 1}
 
 
-def test_pct_goes_on_fairly_when_a_task_spins() -> None:
+@pytest.mark.parametrize("name", ["pct:depth=1", "pos", "random", "urw", "portfolio", "preemptions", "dfs"])
+def test_a_task_that_spins_is_no_livelock(name: str) -> None:
+    # Without the fair end, POS fails when the stopper's one priority is below 10 000 draws of the spinner's
+    # (once in 10 000 executions), and PCT of depth 1 every other time.
     async def spin() -> None:
         stop = False
 
@@ -178,7 +181,8 @@ def test_pct_goes_on_fairly_when_a_task_spins() -> None:
 
         await asyncio.gather(spinner(), stopper())
 
-    assert check(spin, strategy="pct:depth=1", executions=50).status is Status.SAMPLED
+    verdict = check(spin, strategy=name, executions=60)
+    assert verdict.status in (Status.SAMPLED, Status.INCONCLUSIVE), verdict
 
 
 def test_the_portfolio_reports_its_arms_and_keeps_each_alive() -> None:

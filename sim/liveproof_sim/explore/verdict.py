@@ -58,6 +58,8 @@ class Failure:
     """context switches of the shrunk run that the ordinary order did not force"""
     minimal: bool = False
     """whether no single removal still fails in the same way"""
+    fewest: bool = False
+    """whether every schedule with fewer switches was run, and none fails in this way"""
     stock: str = ""
     """whether stock asyncio could show it"""
 

@@ -34,6 +34,8 @@ class Limits:
     steps: int = 100_000
     steps_in_instant: int = 10_000
     lateness_ns: int = 100_000_000
+    step_ns_max: int = 1_000_000
+    """what a step may have taken, once there were ``steps_in_instant`` of them without a pause"""
 
 
 class Observer:

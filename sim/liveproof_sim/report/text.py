@@ -23,6 +23,8 @@ def render(failure: Failure, scenario: str) -> str:
     if failure.trace is not None:
         lines += ["", *lanes(failure.trace), ""]
     least = "no single removal still fails" if failure.minimal else "not shrunk to the end"
+    if failure.fewest and failure.switches:
+        least = f"none with fewer fails so; {least}"
     switches = f"{failure.switches} preemption{'s' * (failure.switches != 1)}"
     lines.append(f"{switches} ({least}). {failure.stock}".rstrip())
     lines.append(f"again: replay(scenario, {failure.token!r})")

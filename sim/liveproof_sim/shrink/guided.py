@@ -12,6 +12,8 @@ from liveproof_sim.trace.events import Trace
 
 __all__ = ["Block", "Guided", "blocks_of"]
 
+FAIR_AFTER = 200  # choices beyond the wish: then first in, first out, so that nobody spins for ever
+
 Block = tuple[str, int]
 """A task, and how many steps it runs in a row."""
 
@@ -36,6 +38,7 @@ class Guided(Named):
         self._left = self._blocks[0][1] if self._blocks else 0
         self._last = ""
         self._drawn = 0
+        self._beyond = 0
         self.preemptions = 0
 
     def ran(self, who: str, place: str) -> None:
@@ -51,6 +54,10 @@ class Guided(Named):
         names = [name_of(entry, self.labels)[0] for entry in ready] + ["clock"] * clock
         wanted = self._blocks[self._at][0] if self._at < len(self._blocks) else self._last
         could_go_on = self._last in names
+        if self._at == len(self._blocks):
+            self._beyond += 1
+            if self._beyond > FAIR_AFTER:
+                return 0
         chosen = names.index(wanted) if wanted in names else names.index(self._last) if could_go_on else 0
         if could_go_on and names[chosen] != self._last:
             self.preemptions += 1

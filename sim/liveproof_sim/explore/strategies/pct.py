@@ -14,14 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 from liveproof_sim.errors import OptionError
-from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.strategies.priorities import Priorities
-from liveproof_sim.kernel.choices import Choices, Entry
+from liveproof_sim.kernel.choices import Choices
 
 __all__ = ["Pct"]
-
-UNFAIR_FACTOR = 4  # a run of more choices than this times k is led fairly ...
-UNFAIR_MIN = 200  # ... but not before as many
 
 
 class Pct(Priorities):
@@ -34,22 +30,11 @@ class Pct(Priorities):
             raise OptionError(f"pct: horizon must be at least 0, not {horizon}")
         self.name = f"pct:depth={depth}"
         self._depth = depth
-        self._horizon = horizon
-
-    def measure(self, outcome: Outcome) -> None:
-        self._horizon = max(self._horizon, len(outcome.taken))
-
-    def learn(self, outcome: Outcome, *, new: bool) -> None:
-        if len(outcome.taken) <= self._fair_from():
-            self.measure(outcome)
-
-    def _fair_from(self) -> int:
-        return max(UNFAIR_MIN, UNFAIR_FACTOR * self._horizon)
+        super().__init__(horizon)
 
     def begin(self, choices: Choices, /) -> None:
         super().begin(choices)
         self._ranks: dict[Any, float] = {}
-        self._fair_at = self._fair_from()
         stream = choices.stream("changes")
         horizon = max(1, self._horizon)
         # Rank i for the i-th: below all tasks, and below each other in the order that was drawn.
@@ -60,11 +45,6 @@ class Pct(Priorities):
         if rank is None:
             rank = self._ranks[key] = self._random()
         return rank
-
-    def pick(self, ready: list[Entry], clock: bool, /) -> int:
-        if len(self._choices.taken) >= self._fair_at:
-            return int(self._random() * (len(ready) + clock))
-        return super().pick(ready, clock)
 
     def ran(self, key: Any) -> None:
         change = self._changes.get(len(self._choices.taken))

@@ -1,4 +1,9 @@
-"""The common part of PCT and POS: run the ready entry of the highest priority, in O(log n)."""
+"""The common part of PCT and POS: run the ready entry of the highest priority, in O(log n).
+
+Priorities are not fair: a task that spins may keep the one that it waits for from running, for ever (PCT) or
+for very long (POS). So a run of far more choices than the ordinary one goes on as a random walk; what then
+does not end is a livelock.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +11,40 @@ from bisect import bisect_left
 from heapq import heappop, heappush
 from typing import Any
 
+from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.strategies.search import CLOCK, Search, key_of
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
 __all__ = ["Priorities"]
 
 
+UNFAIR_FACTOR = 4  # a run of more choices than this times those of the ordinary run is led fairly ...
+UNFAIR_MIN = 200  # ... but not before as many
+
+
 class Priorities(Search):
     """A heap of ``(-priority, number)``. Entries that ran without being asked for are dropped when they come
     up."""
+
+    def __init__(self, horizon: int = 0) -> None:
+        self._horizon = horizon  # choices of the ordinary run
+
+    def measure(self, outcome: Outcome) -> None:
+        self._horizon = max(self._horizon, len(outcome.taken))
+
+    def learn(self, outcome: Outcome, *, new: bool) -> None:
+        if len(outcome.taken) <= self._fair_from():
+            self.measure(outcome)
+
+    def _fair_from(self) -> int:
+        return max(UNFAIR_MIN, UNFAIR_FACTOR * self._horizon)
 
     def begin(self, choices: Choices, /) -> None:
         self._choices = choices
         self._random = choices.stream("schedule").random
         self._data = choices.stream("data").randrange
         self._heap: list[tuple[float, int]] = []
+        self._fair_at = self._fair_from()
         self._seen = -1  # Invariant: all ready entries up to this number are, or were, in the heap.
 
     def priority(self, key: Any) -> float:
@@ -34,6 +58,8 @@ class Priorities(Search):
         heappush(self._heap, (-self.priority(key_of(entry)), entry[0]))
 
     def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        if len(self._choices.taken) >= self._fair_at:
+            return int(self._random() * (len(ready) + clock))
         heap, seen = self._heap, self._seen
         at = len(ready) - 1
         newest = ready[-1][0] if ready else seen

@@ -11,6 +11,9 @@ schedule has exactly one longest forced prefix, so it is made exactly once. Thre
 - *delays* (Emmi, Qadeer, Rakamarić, POPL 2011): option i of the queue costs i. Fits asyncio badly (a bug of
   one preemption may take seven delays); here for comparison.
 
+A run that is very long goes on first in, first out, because to let one task go on for ever is not fair; that
+cut is a bound like any other, and named in the verdict.
+
 Departs from both: a decision that is no step (data, faults) costs nothing. No reduction: independent steps
 are run in all orders.
 """
@@ -26,6 +29,7 @@ from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
 __all__ = ["Systematic"]
 
+CHOICES_MAX = 1000  # after so many, a run goes on first in, first out, and is not branched any more
 COSTS = ("dfs", "preemptions", "delays")
 
 
@@ -55,6 +59,7 @@ class Systematic(Search):
         self._forced: list[int] = []
         self._level = 0
         self._cut = False
+        self._long = False
 
     def begin(self, choices: Choices, /) -> None:
         self._choices = choices
@@ -76,6 +81,9 @@ class Systematic(Search):
             if self._forced[at] >= options:
                 raise NondeterminismError(f"choice {at} had {options} options now, and more of them before")
             return self._forced[at]
+        if at >= CHOICES_MAX:
+            self._long = True
+            return 0
         return keep or 0
 
     def pick(self, ready: list[Entry], clock: bool, /) -> int:
@@ -92,7 +100,7 @@ class Systematic(Search):
 
     def learn(self, outcome: Outcome, *, new: bool) -> None:
         taken = outcome.taken
-        for at in range(len(self._forced), len(taken)):
+        for at in range(len(self._forced), min(len(taken), CHOICES_MAX)):
             keep = self._keeps[at]
             for option in range(outcome.sizes[at] - 1, -1, -1):
                 if option == taken[at]:
@@ -108,7 +116,8 @@ class Systematic(Search):
         return self._begun and not self._buckets
 
     def bounds(self) -> dict[str, int]:
-        return {self._cost: self._bound} if self._cut and self._bound is not None else {}
+        found = {self._cost: self._bound} if self._cut and self._bound is not None else {}
+        return {**found, "choices": CHOICES_MAX} if self._long else found
 
     @property
     def level(self) -> int:
