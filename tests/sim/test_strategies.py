@@ -82,13 +82,29 @@ def test_pct_of_depth_one_hits_a_late_loser_half_the_time(steps: int) -> None:
     )  # the one with the lower rank is last: 1 / n for n = 2
 
 
+def test_pct_finds_a_late_loser_at_any_depth() -> None:
+    # At least: the slow one ranks first (1/2), and neither change falls into its 9 of 14 steps. A horizon of
+    # the choices of the ordinary order (2) would put both changes there: never.
+    assert rate(small.loser(9), Pct(3)) > (5 / 14) ** 2 / 2
+
+
 def test_pct_keeps_its_guarantee() -> None:
-    # b a b a before c is last needs 3 switches: depth 4, n = 3 tasks (main runs alone), k choices.
-    program = small.alternating(2)
-    horizon = max(len(each.taken) for each in outcomes(program, Systematic()))
-    assert rate(program, Pct(4)) >= 1 / (3 * horizon**3)
-    # With depth 1 no task that could go on is ever left: never.
-    assert rate(program, Pct(1)) == 0
+    async def lost_update() -> None:
+        total = 0
+
+        async def worker() -> None:
+            nonlocal total
+            seen = total
+            await asyncio.sleep(0)
+            total = seen + 1
+
+        await asyncio.gather(worker(), worker())
+        assert total == 2
+
+    # A bug of depth 2: the first task must be left in the middle. n = 2 tasks, k steps.
+    steps = max(each.steps for each in outcomes(lost_update, Systematic()))
+    assert rate(lost_update, Pct(2)) >= 1 / (2 * steps)
+    assert rate(lost_update, Pct(1)) == 0  # nobody who could go on is ever left
 
 
 def test_urw_makes_all_interleavings_equally_likely() -> None:

@@ -3,10 +3,10 @@
 Tasks get random priorities, the highest runs; at d - 1 random choices out of the first k, the task that was
 about to run first drops below all others. A bug of depth d among n tasks and k choices is hit with a chance
 of at least 1 / (n k^(d-1)). Follows shuttle in measuring k (the ordinary execution, raised when one takes
-longer) and in giving late tasks a random rank. Departs: only choices with two options or more count as steps;
-the clock is one more task; and a run that is much longer than k goes on as a random walk, because PCT is not
-fair (a spinning task of high priority would run for ever). Does not find what needs many alternations,
-whatever d.
+longer) and in giving late tasks a random rank. Departs: only choices with two options or more count as steps,
+while k is all steps (the ordinary order may have far fewer choices than the one that starves a task); the
+clock is one more task; and a run that is much longer than k goes on as a random walk, because PCT is not fair
+(a spinning task of high priority would run for ever). Does not find what needs many alternations, whatever d.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Pct(Priorities):
             rank = self._ranks[key] = self._random()
         return rank
 
-    def ran(self, key: Any) -> None:
-        change = self._changes.get(len(self._choices.taken))
-        if change is not None:
-            self._ranks[key] = change
+    def demoted(self, key: Any) -> bool:
+        change = self._changes.pop(len(self._choices.taken), None)
+        if change is None:
+            return False
+        self._ranks[key] = change
+        return True

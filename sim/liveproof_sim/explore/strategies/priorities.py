@@ -8,7 +8,7 @@ does not end is a livelock.
 from __future__ import annotations
 
 from bisect import bisect_left
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from typing import Any
 
 from liveproof_sim.explore.execution import Outcome
@@ -27,10 +27,10 @@ class Priorities(Search):
     up."""
 
     def __init__(self, horizon: int = 0) -> None:
-        self._horizon = horizon  # choices of the ordinary run
+        self._horizon = horizon  # steps of the ordinary run: no fewer than choices in another order
 
     def measure(self, outcome: Outcome) -> None:
-        self._horizon = max(self._horizon, len(outcome.taken))
+        self._horizon = max(self._horizon, outcome.steps)
 
     def learn(self, outcome: Outcome, *, new: bool) -> None:
         if len(outcome.taken) <= self._fair_from():
@@ -51,8 +51,9 @@ class Priorities(Search):
         """Of an entry that became ready just now, by whose it is."""
         raise NotImplementedError
 
-    def ran(self, key: Any) -> None:
-        """The entry of this owner is about to run."""
+    def demoted(self, key: Any) -> bool:
+        """This owner is about to run: whether it was given another priority instead."""
+        return False
 
     def offered(self, entry: Entry, /) -> None:
         heappush(self._heap, (-self.priority(key_of(entry)), entry[0]))
@@ -72,18 +73,19 @@ class Priorities(Search):
         while True:
             if not heap:
                 assert clock
-                self.ran(CLOCK)
                 return len(ready)
             position = bisect_left(ready, heap[0][1], key=_number)
-            if position < len(ready) and ready[position][0] == heap[0][1]:
-                break
-            heappop(heap)
-        if clock and self.priority(CLOCK) > -heap[0][0]:
-            self.ran(CLOCK)
-            return len(ready)
-        heappop(heap)
-        self.ran(key_of(ready[position]))
-        return position
+            if position == len(ready) or ready[position][0] != heap[0][1]:
+                heappop(heap)  # it has run
+            elif clock and self.priority(CLOCK) > -heap[0][0]:
+                if not self.demoted(CLOCK):
+                    return len(ready)
+            else:
+                key = key_of(ready[position])
+                if not self.demoted(key):
+                    heappop(heap)
+                    return position
+                heapreplace(heap, (-self.priority(key), heap[0][1]))
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         return self._data(options)
