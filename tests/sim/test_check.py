@@ -207,7 +207,8 @@ def test_data_and_schedule_shrink_together() -> None:
 
     verdict = check(scenario, seed=3)
     assert verdict.failure is not None
-    assert str(verdict.failure.exception).endswith("speed 0")
+    assert str(verdict.failure.exception).endswith("size 3, speed 0")
+    assert "drawn: size 2, speed 0" in verdict.failure.report
 
 
 def test_quiet_waits_for_everything() -> None:

@@ -22,6 +22,10 @@ def render(failure: Failure, scenario: str) -> str:
         lines += rest.splitlines()
     if failure.trace is not None:
         lines += ["", *lanes(failure.trace), ""]
+        drawn = [f"{event.who} {event.chosen}" for event in failure.trace.events if event.kind == "draw"]
+        if drawn:
+            more = f" and {len(drawn) - 10} more" if len(drawn) > 10 else ""
+            lines.append(f"drawn: {', '.join(drawn[:10])}{more}")
     least = "no single removal still fails" if failure.minimal else "not shrunk to the end"
     if failure.fewest and failure.switches:
         least = f"none with fewer fails so; {least}"

@@ -1,10 +1,10 @@
 """The same failure with the fewest context switches.
 
-Cost of a run: preemptions (switches away from a task that could go on), then other draws that are not 0, then
+Cost of a run: preemptions (switches away from a task that could go on), then the sum of all other draws, then
 all switches, then steps. First greedily: follow the run as blocks of steps per task; remove a block, merge
-two blocks of one task, set a draw to 0; keep what still fails with the same signature and costs less, until
-no single removal does (local minimality). Then, within a budget, every schedule with fewer preemptions is
-run: if that search ends without the failure, the number is the least there is.
+two blocks of one task, make a draw smaller; keep what still fails with the same signature and costs less,
+until no single removal does (local minimality). Then, within a budget, every schedule with fewer preemptions
+is run: if that search ends without the failure, the number is the least there is.
 
 Departs from Hypothesis and simloom: the unit is a context switch by name, not an index in a list; removing
 "task y starts four steps early" is one removal, not four.
@@ -63,7 +63,7 @@ class _Shrinker:
             return False
         assert outcome.trace is not None
         made = blocks_of(outcome.trace)
-        cost = (guided.preemptions, sum(map(bool, draws)), len(made), outcome.steps)
+        cost = (guided.preemptions, sum(draws), len(made), outcome.steps)
         if self.cost is not None and cost >= self.cost:
             return False
         self.best, self.cost, self.blocks, self.draws = outcome, cost, made, draws
@@ -88,8 +88,8 @@ class _Shrinker:
         blocks, draws = self.blocks, self.draws
         tries = [(blocks[:cut], draws) for cut in (0, len(blocks) // 2) if cut < len(blocks)]
         for at, drawn in enumerate(draws):
-            if drawn:
-                tries.append((blocks, [*draws[:at], 0, *draws[at + 1 :]]))
+            smaller = dict.fromkeys((0, drawn // 2, drawn - 1)) if drawn else {}
+            tries += [(blocks, [*draws[:at], value, *draws[at + 1 :]]) for value in smaller]
         for at in range(len(blocks) - 1, -1, -1):
             tries.append(([*blocks[:at], *blocks[at + 1 :]], draws))
             later = next((n for n in range(at + 2, len(blocks)) if blocks[n][0] == blocks[at][0]), None)
