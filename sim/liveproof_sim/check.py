@@ -1,0 +1,159 @@
+"""What a test calls: check, explore, replay."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from liveproof_sim.errors import OptionError, ReplayError
+from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
+from liveproof_sim.explore.explorer import Explorer, quiet_collector
+from liveproof_sim.explore.strategies import Search, make
+from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
+from liveproof_sim.kernel.choices import Choices
+from liveproof_sim.kernel.loop import Fidelity, Limits, Timers
+from liveproof_sim.kernel.tape import Replay, Tape, fingerprint, read_token
+from liveproof_sim.report import render
+from liveproof_sim.shrink import shrink
+from liveproof_sim.trace.events import Trace
+
+__all__ = ["check", "explore", "replay"]
+
+STOCK = "Possible on the stock loop: its own order shows it."
+
+
+def check(
+    scenario: Scenario,
+    *,
+    strategy: str | Search = "portfolio",
+    executions: int | None = 1000,
+    seconds: float | None = None,
+    seed: int = 0,
+    fidelity: str | Fidelity = "any-order",
+    timers: str | Timers = "late",
+    leaks: bool = True,
+    lateness: float = 0.1,
+    steps: int = 100_000,
+    shrinking: bool = True,
+) -> Verdict:
+    """Explore the orders of a scenario: an async function of no argument, or of a World.
+
+    Raises:
+        OptionError: an option has a value that does not exist.
+        ScenarioError: this is no scenario.
+        NondeterminismError: the scenario depends on something that the simulator does not control.
+    """
+    if not __debug__:
+        raise OptionError("the simulator needs its assertions: run Python without -O")
+    limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
+    settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks)
+    explorer = Explorer(scenario, make(strategy), settings, seed=seed)
+    verdict = explorer.run(executions=executions, seconds=seconds)
+    if verdict.failure is not None:
+        with exploring(), quiet_collector():
+            _finish(explorer, verdict.failure, shrinking=shrinking)
+    return verdict
+
+
+def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
+    """Shrink, make the token and the report."""
+    ordinary = not any(failure.taken)
+    small = shrink(explorer, failure) if shrinking else None
+    if small is not None:
+        failure.trace, failure.taken = small.outcome.trace, small.outcome.taken
+        failure.switches, failure.minimal, failure.fewest = small.preemptions, small.minimal, small.fewest
+        assert small.outcome.error is not None
+        failure.exception = small.outcome.error
+    assert failure.trace is not None
+    tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
+    failure.token = failure.trace.token = tape.token()
+    failure.stock = STOCK if ordinary else _stock(failure.trace)
+    failure.report = render(
+        failure, getattr(explorer.scenario, "__qualname__", "the scenario").rpartition(".")[2]
+    )
+
+
+def _stock(trace: Trace) -> str:
+    """Whether stock asyncio could show it."""
+    chosen = [event for event in trace.events if event.kind != "draw" and event.chosen]
+    if not chosen:
+        return STOCK
+    overtaken = list(
+        dict.fromkeys(event.overtook for event in chosen if event.kind == "step" and event.overtook)
+    )
+    if not overtaken:
+        return "Possible on the stock loop, if a timer or a thread is late."
+    real = [each for each in overtaken if "sleep(0)" not in each and "(start)" not in each]
+    if len(real) == len(overtaken):
+        return f"Possible only if this were slower: {'; '.join(real[:3])}."
+    return "Possible only under another scheduler: stock asyncio starts and resumes these in turn."
+
+
+def replay(scenario: Scenario, token: str) -> Verdict:
+    """Run what a token recorded, once. The verdict is ``failed`` with the failure, or ``inconclusive`` if the
+    run passes now.
+
+    Raises:
+        TapeError: this is no token.
+        ReplayError: the code no longer has a step that the tape names.
+    """
+    tape = read_token(token)
+    options = tape.options
+    limits = Limits(lateness_ns=int(options.get("lateness_ns", Limits().lateness_ns)))
+    settings = Settings(
+        _member(Fidelity, options.get("fidelity", "any-order")),
+        _member(Timers, options.get("timers", "late")),
+        limits,
+        int(options.get("seed", 0)),
+    )
+    with_world = takes_world(scenario)
+    strategy = Replay(tape)
+    with exploring(), quiet_collector():
+        outcome = execute(scenario, Choices(strategy), settings, with_world=with_world, record=True)
+    if not outcome.failed and (left := strategy.left()) is not None:
+        raise ReplayError(strategy.position, left, ["the end of the run"])
+    return _replayed(outcome, tape, token, scenario)
+
+
+def _replayed(outcome: Outcome, tape: Tape, token: str, scenario: Scenario) -> Verdict:
+    if outcome.error is None:
+        return Verdict(Status.INCONCLUSIVE, StopReason.EXHAUSTED_WITHIN, 1, "replay")
+    assert outcome.trace is not None
+    outcome.trace.token = token
+    failure = Failure(outcome.error, outcome.signature, outcome.taken, token, trace=outcome.trace)
+    failure.stock = _stock(outcome.trace)
+    failure.report = render(failure, getattr(scenario, "__qualname__", "the scenario").rpartition(".")[2])
+    return Verdict(Status.FAILED, StopReason.FAILURE, 1, "replay", failure=failure)
+
+
+def explore(**options: Any) -> Callable[[Scenario], Callable[[], Verdict]]:
+    """Make a test of a scenario: calling it explores, and raises the failure with its report as a note.
+
+    Raises:
+        NondeterminismError: when called, and the scenario depends on what the simulator does not control.
+    """
+
+    def decorate(scenario: Scenario) -> Callable[[], Verdict]:
+        takes_world(scenario)
+
+        @functools.wraps(scenario)
+        def run() -> Verdict:
+            verdict = check(scenario, **options)
+            if verdict.failure is not None:
+                verdict.failure.exception.add_note(verdict.failure.report)
+                raise verdict.failure.exception
+            return verdict
+
+        del run.__wrapped__
+        return run
+
+    return decorate
+
+
+def _member(kind: Any, value: Any) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        names = ", ".join(repr(each.value) for each in kind)
+        raise OptionError(f"{kind.__name__.lower()} is one of {names}, not {value!r}") from None

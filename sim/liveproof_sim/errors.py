@@ -1,0 +1,118 @@
+"""Everything that the simulator raises on purpose.
+
+::
+
+    Exception
+    └── SimError                      never raised itself
+        ├── EscapeError               simulated code reached for the real world; names the call site
+        ├── NondeterminismError       one tape gave two different runs
+        ├── OptionError               an option that does not exist, or a value that it cannot have
+        ├── ReplayError               the tape names a step that no longer exists
+        ├── ScenarioError             what was given to explore is no scenario
+        ├── SimulatorBug              a broken invariant of the simulator itself
+        ├── TapeError                 a token or trace that cannot be read: damaged, or of another version
+        └── Finding                   never raised itself: what a run is failed for, besides exceptions
+            ├── DeadlockError         nothing can run, and a task waits
+            ├── LeakError             tasks were still running when the scenario had returned
+            ├── LivelockError         steps without end
+            ├── MonitorError          a property of the world did not hold
+            └── UnretrievedError      an exception that nobody looked at
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DeadlockError",
+    "EscapeError",
+    "Finding",
+    "LeakError",
+    "LivelockError",
+    "MonitorError",
+    "NondeterminismError",
+    "OptionError",
+    "ReplayError",
+    "ScenarioError",
+    "SimError",
+    "SimulatorBug",
+    "TapeError",
+    "UnretrievedError",
+]
+
+
+class SimError(Exception):
+    """Root of the tree; catch it to catch everything of ours."""
+
+    def __init__(self, *args: object) -> None:
+        if type(self) is SimError:
+            raise TypeError("SimError is a base class; raise one of its subclasses")
+        super().__init__(*args)
+
+
+class EscapeError(SimError):
+    """Simulated code called something that the simulator does not own: a socket, a thread, a subprocess."""
+
+
+class NondeterminismError(SimError):
+    """The same scenario and the same choices gave two different runs (DET-1)."""
+
+
+class OptionError(SimError, ValueError):
+    """An option that does not exist, or a value that it cannot have."""
+
+
+class ReplayError(SimError):
+    """The code no longer has a step that the tape names. ``step`` counts the tape's steps from 0."""
+
+    def __init__(self, step: int, expected: str, got: list[str]) -> None:
+        self.step = step
+        self.expected = expected
+        self.got = got
+        there = ", ".join(got) if got else "nothing that could run"
+        super().__init__(
+            f"the tape no longer fits at its step {step}: expected {expected}, got {there}; "
+            "explore again to get a new token"
+        )
+
+    def __reduce__(self) -> tuple[type[ReplayError], tuple[int, str, list[str]]]:
+        return (type(self), (self.step, self.expected, self.got))
+
+
+class ScenarioError(SimError, TypeError):
+    """Not an async function of no argument or of a World."""
+
+
+class SimulatorBug(SimError):  # noqa: N818 - our bug has its own name
+    """An invariant of the simulator is broken. Please report it with the traceback."""
+
+
+class TapeError(SimError, ValueError):
+    """A token or a trace that cannot be read."""
+
+
+class Finding(SimError):  # noqa: N818 - a base, and no error of ours
+    """What a run is failed for, besides the exceptions that leave the scenario."""
+
+    def __init__(self, *args: object) -> None:
+        if type(self) is Finding:
+            raise TypeError("Finding is a base class; raise one of its subclasses")
+        super().__init__(*args)
+
+
+class DeadlockError(Finding):
+    """Nothing can run any more, now or later, and a task still waits (or: some wait for each other)."""
+
+
+class LeakError(Finding):
+    """Tasks that were still running when the scenario had returned."""
+
+
+class LivelockError(Finding):
+    """Steps without end: more than the limit in one instant, or in all."""
+
+
+class MonitorError(Finding, AssertionError):
+    """``always``, ``eventually`` or ``sometimes`` did not hold."""
+
+
+class UnretrievedError(Finding):
+    """An exception of a task, a callback or a future that nobody looked at."""

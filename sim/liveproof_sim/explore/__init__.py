@@ -1,0 +1,1 @@
+"""Searching the orders: strategies, the explorer, verdicts."""

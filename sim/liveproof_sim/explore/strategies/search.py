@@ -1,0 +1,121 @@
+"""What all strategies share: they are begun, asked, and told how it went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from liveproof_sim.errors import NondeterminismError
+from liveproof_sim.explore.execution import Outcome
+from liveproof_sim.kernel.choices import Choices, Entry, Kind
+
+__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "key_of"]
+
+LANE = "callbacks"
+CLOCK = "clock"
+
+
+def key_of(entry: Entry) -> Any:
+    """Whose step it is: a task, a job, or the lane of plain callbacks."""
+    if entry[3] is None:
+        return LANE
+    owner = getattr(entry[1], "__self__", None)
+    return owner if isinstance(owner, asyncio.Task) else entry[1]
+
+
+class Search:
+    """A strategy over many executions. Randomised ones take their chance from the execution's own streams."""
+
+    name = "search"
+    systematic = False
+    """whether its first execution is the ordinary one, so that it needs no measuring run before"""
+    fair = True
+    """whether every ready task runs in the end, so that a run without an end is a livelock"""
+
+    def begin(self, choices: Choices, /) -> None:
+        """A new execution starts."""
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        """As in the protocol."""
+        raise NotImplementedError
+
+    def offered(self, entry: Entry, /) -> None:
+        """As in the protocol."""
+
+    def draw(self, kind: Kind, label: str, options: int, /) -> int:
+        """As in the protocol."""
+        raise NotImplementedError
+
+    def measure(self, outcome: Outcome) -> None:
+        """Told of a recorded, ordinary execution before the first one."""
+
+    def learn(self, outcome: Outcome, *, new: bool) -> None:
+        """Told of each execution; ``new``: it showed a behaviour not seen before."""
+
+    def exhausted(self) -> bool:
+        """Whether there is nothing left to run."""
+        return False
+
+    def bounds(self) -> dict[str, int]:
+        """What cut the search, if it is exhausted; empty: nothing did."""
+        return {}
+
+    def arms(self) -> dict[str, dict[str, float]]:
+        """For a portfolio: what each arm did."""
+        return {}
+
+
+class FifoSearch(Search):
+    """Stock asyncio's order, once: there is no second one."""
+
+    name = "fifo"
+    systematic = True
+
+    def __init__(self) -> None:
+        self._ran = False
+
+    def begin(self, choices: Choices, /) -> None:
+        self._ran = True
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        return 0
+
+    def draw(self, kind: Kind, label: str, options: int, /) -> int:
+        return 0
+
+    def exhausted(self) -> bool:
+        return self._ran
+
+    def bounds(self) -> dict[str, int]:
+        return {"orders": 1}
+
+
+class Positions(Search):
+    """Runs given positions again, then 0. Only good for the same code: a tape is good for more."""
+
+    name = "positions"
+
+    def __init__(self, taken: Sequence[int]) -> None:
+        self._taken = taken
+        self._choices: Choices | None = None
+
+    def begin(self, choices: Choices, /) -> None:
+        self._choices = choices
+
+    def _next(self, options: int) -> int:
+        assert self._choices is not None
+        at = len(self._choices.taken)
+        chosen = self._taken[at] if at < len(self._taken) else 0
+        if chosen >= options:
+            raise NondeterminismError(
+                f"choice {at} had more than {chosen} options in one run and {options} in another of the "
+                "same tape"
+            )
+        return chosen
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        return self._next(len(ready) + clock)
+
+    def draw(self, kind: Kind, label: str, options: int, /) -> int:
+        return self._next(options)

@@ -1,0 +1,116 @@
+"""What an exploration may say, and no more.
+
+``failed`` · ``proved`` (the whole space, with its assumptions) · ``proved within`` (named bounds) ·
+``sampled`` (with what that is worth) · ``inconclusive`` (and why). A search that a budget cut is never
+"proved".
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from liveproof_sim.trace.events import Trace
+
+__all__ = ["EXIT_CODES", "Failure", "Status", "StopReason", "Verdict"]
+
+
+class Status(enum.StrEnum):
+    """The lattice."""
+
+    FAILED = "failed"
+    PROVED = "proved"
+    PROVED_WITHIN = "proved within"
+    SAMPLED = "sampled"
+    INCONCLUSIVE = "inconclusive"
+
+
+EXIT_CODES = {
+    Status.PROVED: 0,
+    Status.PROVED_WITHIN: 0,
+    Status.SAMPLED: 0,
+    Status.FAILED: 1,
+    Status.INCONCLUSIVE: 3,
+}
+
+
+class StopReason(enum.Enum):
+    """Why the search stopped; the value is what people read."""
+
+    FAILURE = "a failure was found"
+    EXHAUSTED = "every schedule was run"
+    EXHAUSTED_WITHIN = "every schedule within the bounds was run"
+    EXECUTIONS = "the budget of executions was spent"
+    SECONDS = "the budget of time was spent"
+
+
+@dataclass(slots=True)
+class Failure:
+    """A failing execution, and how to see it again."""
+
+    exception: BaseException
+    signature: str
+    taken: list[int]
+    token: str = ""
+    report: str = ""
+    trace: Trace | None = None
+    switches: int = 0
+    """context switches of the shrunk run that the ordinary order did not force"""
+    minimal: bool = False
+    """whether no single removal still fails in the same way"""
+    fewest: bool = False
+    """whether every schedule with fewer switches was run, and none fails in this way"""
+    stock: str = ""
+    """whether stock asyncio could show it"""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The result of an exploration."""
+
+    status: Status
+    reason: StopReason
+    executions: int
+    strategy: str
+    behaviours: int = 0
+    """distinct schedules seen"""
+    unseen: float = 1.0
+    """upper bound (95 %) on the chance that the next execution shows a new behaviour; 0 if all were run"""
+    unseen_estimate: float = 1.0
+    excluded_above: float = 1.0
+    """a failure with a higher chance per execution is excluded (95 %)"""
+    curve: list[tuple[int, int]] = field(default_factory=list)
+    """behaviours seen after so many executions"""
+    bounds: dict[str, int] = field(default_factory=dict)
+    assumptions: list[str] = field(default_factory=list)
+    arms: dict[str, dict[str, float]] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
+    """every ``sometimes`` that no execution reached"""
+    failure: Failure | None = None
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing found; 1: failed; 3: nobody knows."""
+        return EXIT_CODES[self.status]
+
+    def __str__(self) -> str:
+        runs = f"{self.executions} execution{'s' * (self.executions != 1)} ({self.strategy})"
+        match self.status:
+            case Status.FAILED:
+                text = f"failed after {runs}"
+            case Status.PROVED:
+                text = f"proved in {runs}, assuming that {'; '.join(self.assumptions)}"
+            case Status.PROVED_WITHIN:
+                bounds = ", ".join(f"{name} <= {value}" for name, value in self.bounds.items())
+                text = f"proved within {bounds} in {runs}, assuming that {'; '.join(self.assumptions)}"
+            case Status.SAMPLED:
+                text = (
+                    f"sampled {runs}: {self.behaviours} behaviours; the next execution shows a new one with "
+                    f"a chance of at most {self.unseen:.2g}; nothing failed"
+                )
+            case Status.INCONCLUSIVE:
+                text = f"inconclusive after {runs}: {self.reason.value}"
+        if self.missed:
+            text += f"; never reached: {', '.join(self.missed)}"
+        return text

@@ -1,0 +1,136 @@
+"""What a scenario is given: time, tasks, choices, monitors, and apps to start."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar, overload
+
+import liveproof
+from liveproof.abc.filesystem import FileSystem
+from liveproof.abc.store import Store
+from liveproof.errors import StoppedError
+from liveproof.testing import MemoryStore
+from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.loop import SimLoop
+from liveproof_sim.kernel.scheduler import SimScheduler
+from liveproof_sim.properties import Monitors, Reached
+
+__all__ = ["Clock", "Run", "World"]
+
+T = TypeVar("T")
+NS = 1_000_000_000
+
+
+class Clock:
+    """Virtual time."""
+
+    def __init__(self, loop: SimLoop) -> None:
+        self._loop = loop
+
+    @property
+    def now_ns(self) -> int:
+        """Since the run began."""
+        return self._loop.now_ns
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+
+class Run:
+    """An app that was started in the world."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def ready(self) -> None:
+        """Wait until it has caught up, or ended."""
+        async for snapshot in self._handle.watch():
+            if snapshot.status is liveproof.UpdateStatus.READY:
+                return
+
+    async def result(self) -> Any:
+        """Wait for its end; what its main function returned, or raised."""
+        return await self._handle.result()
+
+    def __await__(self) -> Any:
+        return self.result().__await__()
+
+    async def stop(self) -> None:
+        """Cancel it, and wait for its orderly end."""
+        self._handle.stop()
+        try:
+            await self._handle.result()
+        except StoppedError:
+            pass
+
+
+class World:
+    """One per execution."""
+
+    def __init__(self, loop: SimLoop, reached: Reached) -> None:
+        self._loop = loop
+        self._quiet: list[asyncio.Future[None]] = []
+        self._runs: list[Run] = []
+        self.monitors = Monitors(loop, reached)
+        self.always = self.monitors.always
+        self.eventually = self.monitors.eventually
+        self.sometimes = self.monitors.sometimes
+        self.clock = Clock(loop)
+        self.store: Store = MemoryStore()
+        """what apps remember; shared by all that are started in this world"""
+        self.filesystem: FileSystem | None = None
+        """what apps see of files; None: the real ones"""
+        loop.quiescent = self._on_quiet
+
+    def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+        """Start a task."""
+        task: asyncio.Task[T] = self._loop.create_task(coro, name=name)
+        return task
+
+    @overload
+    def draw(self, options: int, /, *, label: str = ...) -> int: ...
+
+    @overload
+    def draw(self, options: Sequence[T], /, *, label: str = ...) -> T: ...
+
+    def draw(self, options: Any, /, *, label: str = "draw") -> Any:
+        """A number below ``options``, or one of them; the first is the ordinary one."""
+        if isinstance(options, int):
+            return self._loop.choices.draw(Kind.DATA, label, options)
+        return options[self._loop.choices.draw(Kind.DATA, label, len(options))]
+
+    async def quiet(self) -> None:
+        """Wait until nothing is left to do, at any time in the future."""
+        future = self._loop.create_future()
+        self._quiet.append(future)
+        await future
+
+    def _on_quiet(self) -> bool:
+        waiting, self._quiet = self._quiet, []
+        open_ones = [each for each in waiting if not each.done()]
+        for future in open_ones:
+            future.set_result(None)
+        return bool(open_ones)
+
+    def start(self, app: liveproof.App[Any, Any], *, live: bool = False, full_reprocess: bool = False) -> Run:
+        """Run the app here: on the simulator's scheduler, with the world's store and file system."""
+        environment = liveproof.Environment(
+            name="simulated",
+            store=self.store,
+            filesystem=self.filesystem,
+            make_scheduler=lambda: SimScheduler(self._loop),
+        )
+        config = dataclasses.replace(app.config, environment=environment)
+        here: liveproof.App[Any, Any] = liveproof.App(config, app._main_fn, *app._args, **app._kwargs)
+        run = Run(here.update(live=live, full_reprocess=full_reprocess))
+        self._runs.append(run)
+        return run
+
+    async def end(self) -> None:
+        """After the scenario: stop what it started."""
+        for run in self._runs:
+            if run._handle.phase != "ended":
+                await run.stop()

@@ -1,0 +1,1 @@
+"""What owns time, order and chance: choices, the loop, the scheduler, the fence."""

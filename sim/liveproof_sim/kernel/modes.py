@@ -1,0 +1,69 @@
+"""How a loop is set up: what is left open, when timers fire, what a run may take, who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import Any
+
+from liveproof_sim.kernel.choices import Entry
+
+__all__ = ["Fidelity", "Limits", "Observer", "SimTimer", "Timers"]
+
+
+class Fidelity(enum.Enum):
+    """What is left open."""
+
+    ANY_ORDER = "any-order"
+    FIFO = "fifo"
+
+
+class Timers(enum.Enum):
+    """When a timer may fire."""
+
+    DISCRETE = "discrete"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may take. A limit that is hit is a finding, never silence."""
+
+    steps: int = 100_000
+    steps_in_instant: int = 10_000
+    lateness_ns: int = 100_000_000
+    step_ns_max: int = 1_000_000
+    """what a step may have taken, once there were ``steps_in_instant`` of them without a pause"""
+
+
+class Observer:
+    """Told of each step; see ``trace/recorder.py``. The base class sees nothing."""
+
+    def before(self, entry: Entry | None, chosen: int, options: int) -> None:
+        """A step is about to run; None: the clock."""
+
+
+class SimTimer(asyncio.TimerHandle):
+    """A pending call."""
+
+    __slots__ = ()
+
+    def __init__(  # not super().__init__: it costs as much as all the rest of a sleep
+        self,
+        when: float,
+        callback: Any,
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._scheduled = True

@@ -1,0 +1,136 @@
+"""The scheduler of the simulator: the runtime's protocol on :class:`SimLoop`.
+
+A parked task waits for a future of its own, so that to the loop it is a task like any other; ``touch`` tells
+an observer what the running step reads and writes. Blocking calls are jobs of the loop, waited for to their
+end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, TypeVar
+
+from liveproof.abc.scheduler import Task
+from liveproof_sim.kernel.jobs import Job
+from liveproof_sim.kernel.loop import SimLoop, SimTimer
+from liveproof_sim.kernel.plumbing import silent
+
+__all__ = ["SimScheduler"]
+
+T = TypeVar("T")
+
+
+class SimScheduler:
+    """:class:`liveproof.abc.scheduler.Scheduler` on the running :class:`SimLoop`."""
+
+    __slots__ = ("_loop", "_parked", "touched")
+
+    def __init__(self, loop: SimLoop | None = None) -> None:
+        running = loop or asyncio.get_running_loop()
+        if not isinstance(running, SimLoop):
+            raise RuntimeError(
+                f"SimScheduler() needs a SimLoop, not {type(running).__name__}: run it in a simulation"
+            )
+        self._loop = running
+        self._parked: dict[Task, asyncio.Future[None]] = {}  # Invariant: unless just cancelled, not done.
+        self.touched: Callable[[Hashable, bool], None] | None = None
+
+    @property
+    def cancelled(self) -> type[BaseException]:
+        """What a cancelled task sees."""
+        return asyncio.CancelledError
+
+    def now(self) -> int:
+        """Virtual nanoseconds."""
+        return self._loop.now_ns
+
+    def call_at(self, deadline_ns: int, callback: Callable[[], None], /) -> SimTimer:
+        """Call back once, in the caller's context, not before its time. Ties keep their order."""
+        return self._loop.call_at_ns(deadline_ns, callback)
+
+    def spawn(self, coro: Coroutine[Any, Any, None], /, *, name: str) -> Task:
+        """Start a task. It first runs after the caller has yielded."""
+        task = asyncio.Task(coro, loop=self._loop, name=name)  # not create_task: a factory may be eager
+        self._loop.tasks.append(task)
+        task.add_done_callback(self._task_ended)
+        return task
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """An exception that left a task is a bug, and is never lost."""
+        assert task not in self._parked
+        if not task.cancelled() and (error := task.exception()) is not None:
+            message = f"liveproof: an exception left the task {task.get_name()!r}"
+            self._loop.call_exception_handler({"message": message, "exception": error, "task": task})
+
+    def current(self) -> Task:
+        """The running task, whoever spawned it."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("no task is running here: this is a callback of the event loop")
+        return task
+
+    async def park(self, on: object, /) -> None:
+        """Wait for :meth:`unpark`."""
+        task = self.current()
+        assert task not in self._parked
+        self._parked[task] = future = self._loop.create_future()
+        try:
+            await future
+        finally:
+            self._parked.pop(task, None)  # still there if the wait was cancelled
+
+    def unpark(self, task: Task, /) -> None:
+        """Let a parked task go on; else nothing."""
+        future = self._parked.pop(task, None)
+        if future is not None and not future.done():  # done: cancelled, and not yet run
+            future.set_result(None)
+
+    def cancel(self, task: Task, /) -> None:
+        """Cancel the task; one that has not begun never begins."""
+        if not isinstance(task, asyncio.Task):
+            raise TypeError(f"not a task of asyncio: {task!r}")
+        task.cancel()
+
+    def touch(self, resource: Hashable, /, *, write: bool) -> None:
+        """Tell the observer, if there is one."""
+        if self.touched is not None:
+            self.touched(resource, write)
+
+    async def run_blocking(self, fn: Callable[..., T], /, *args: Any) -> T:
+        """The call is a step of its own; the wait for it ends only after it, however often it is
+        cancelled."""
+        job = self._loop.jobs.start(fn, args)
+        cancelled: asyncio.CancelledError | None = None
+        while not job.future.done():
+            try:
+                await asyncio.shield(job.future)
+            except asyncio.CancelledError as error:
+                cancelled = cancelled or error
+            except Exception:  # noqa: BLE001 - the call's own: raised below, unless the task was cancelled
+                break
+        if cancelled is not None:
+            self._report_unseen(job, cancelled)
+            raise cancelled
+        result: T = job.future.result()
+        return result
+
+    def _report_unseen(self, job: Job, cancelled: BaseException) -> None:
+        """Nobody will see how the call of a cancelled task failed: chain it, and tell the loop."""
+        error = None if job.future.cancelled() else job.future.exception()
+        if error is not None:
+            cancelled.__cause__ = error
+            self._loop.call_exception_handler(
+                {
+                    "message": f"liveproof: {job.name!r} failed after the task that waited was cancelled",
+                    "exception": error,
+                }
+            )
+
+    def _check(self) -> None:
+        """Raise ``AssertionError`` if an invariant is broken. Linear in parked tasks."""
+        for future in self._parked.values():
+            assert future.cancelled() or not future.done()
+
+
+silent(SimScheduler._task_ended)

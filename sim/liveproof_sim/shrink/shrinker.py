@@ -1,0 +1,138 @@
+"""The same failure with the fewest context switches.
+
+Cost of a run: preemptions (switches away from a task that could go on), then the sum of all other draws, then
+all switches, then steps. First greedily: follow the run as blocks of steps per task; remove a block, merge
+two blocks of one task, make a draw smaller; keep what still fails with the same signature and costs less,
+until no single removal does (local minimality). Then, within a budget, every schedule with fewer preemptions
+is run: if that search ends without the failure, the number is the least there is.
+
+Departs from Hypothesis and simloom: the unit is a context switch by name, not an index in a list; removing
+"task y starts four steps early" is one removal, not four.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liveproof_sim.explore.execution import Outcome
+from liveproof_sim.explore.explorer import Explorer
+from liveproof_sim.explore.strategies import Systematic
+from liveproof_sim.explore.verdict import Failure
+from liveproof_sim.shrink.guided import Block, Guided, blocks_of
+
+__all__ = ["Shrunk", "shrink"]
+
+Cost = tuple[int, int, int, int]
+
+STEPS_MAX = 100_000  # of all runs together: livelocks are long
+
+
+@dataclass(slots=True)
+class Shrunk:
+    """The smallest run found."""
+
+    outcome: Outcome
+    preemptions: int
+    minimal: bool
+    """no single removal still fails in the same way"""
+    fewest: bool
+    """every schedule with fewer preemptions was run, and none fails in this way"""
+    runs: int
+
+
+class _Shrinker:
+    def __init__(self, explorer: Explorer, failure: Failure, runs_max: int) -> None:
+        self.explorer = explorer
+        self.signature = failure.signature
+        self.runs = 0
+        self.runs_max = runs_max
+        self.steps = 0
+        assert failure.trace is not None
+        self.blocks = blocks_of(failure.trace)
+        self.draws = [event.chosen for event in failure.trace.events if event.kind == "draw"]
+        self.best: Outcome | None = None
+        self.cost: Cost | None = None
+
+    def attempt(self, blocks: list[Block], draws: list[int]) -> bool:
+        """Run it; keep it if it is the same failure and costs less."""
+        self.runs += 1
+        guided = Guided(blocks, draws)
+        outcome = self.explorer.once(guided, record=True)
+        self.steps += outcome.steps
+        if outcome.signature != self.signature:
+            return False
+        assert outcome.trace is not None
+        made = blocks_of(outcome.trace)
+        cost = (guided.preemptions, sum(draws), len(made), outcome.steps)
+        if self.cost is not None and cost >= self.cost:
+            return False
+        self.best, self.cost, self.blocks, self.draws = outcome, cost, made, draws
+        return True
+
+    def greedy(self) -> bool:
+        """Until nothing helps any more, or the budget is spent (then False)."""
+        if not self.attempt(self.blocks, self.draws):
+            return False  # the failure depends on more than names say, such as a callback's exact place
+        progress = True
+        while progress:
+            progress = False
+            for blocks, draws in self._smaller():
+                if self.runs >= self.runs_max or self.steps >= STEPS_MAX:
+                    return False
+                if self.attempt(blocks, draws):
+                    progress = True
+                    break
+        return True
+
+    def _smaller(self) -> list[tuple[list[Block], list[int]]]:
+        blocks, draws = self.blocks, self.draws
+        tries = [(blocks[:cut], draws) for cut in (0, len(blocks) // 2) if cut < len(blocks)]
+        for at, drawn in enumerate(draws):
+            smaller = dict.fromkeys((0, drawn // 2, drawn - 1)) if drawn else {}
+            tries += [(blocks, [*draws[:at], value, *draws[at + 1 :]]) for value in smaller]
+        for at in range(len(blocks) - 1, -1, -1):
+            tries.append(([*blocks[:at], *blocks[at + 1 :]], draws))
+            later = next((n for n in range(at + 2, len(blocks)) if blocks[n][0] == blocks[at][0]), None)
+            if later is not None:  # let this task do at once what it did after the next switch
+                merged = (blocks[at][0], blocks[at][1] + blocks[later][1])
+                tries.append(([*blocks[:at], merged, *blocks[at + 1 : later], *blocks[later + 1 :]], draws))
+        return tries
+
+    def fewer(self, budget: int) -> bool:
+        """Run schedules with fewer preemptions. True: all of them, and none failed so (or one did: the
+        least)."""
+        assert self.cost is not None
+        if self.cost[0] == 0:
+            return True
+        search = Systematic("preemptions", self.cost[0] - 1)
+        while not search.exhausted():
+            if budget == 0 or self.steps >= STEPS_MAX:
+                return False
+            budget -= 1
+            self.runs += 1
+            outcome = self.explorer.once(search)
+            self.steps += outcome.steps
+            search.learn(outcome, new=True)
+            if outcome.signature == self.signature:
+                again = self.explorer.confirm(outcome)
+                assert again.trace is not None
+                draws = [event.chosen for event in again.trace.events if event.kind == "draw"]
+                self.attempt(blocks_of(again.trace), draws)
+                return True
+        return True
+
+
+def shrink(
+    explorer: Explorer, failure: Failure, *, runs_max: int = 300, search_max: int = 500
+) -> Shrunk | None:
+    """The failure with the fewest context switches; None if it cannot be followed by names. Call inside
+    :func:`exploring`."""
+    work = _Shrinker(explorer, failure, runs_max)
+    minimal = work.greedy()
+    if work.best is None or work.cost is None:
+        return None
+    level = work.cost[0]
+    fewest = work.fewer(search_max)
+    if work.cost[0] < level:
+        minimal = work.greedy() and minimal
+    return Shrunk(work.best, work.cost[0], minimal, fewest, work.runs)
