@@ -432,7 +432,7 @@ def _case_feed() -> Case:
     async def main() -> None:
         await coco.mount_each(leaf, Feed(tell))
 
-    return Case(main, "/@leaf", "leaf", "process_live")
+    return Case(main, "/@leaf", "mount_each(leaf)", "process_live")
 
 
 def _case_feed_item() -> Case:
@@ -453,14 +453,14 @@ def _case_subscriber_report() -> Case:
     async def main() -> None:
         await coco.mount_each(leaf, Feed(tell))
 
-    return Case(main, "/@leaf", "leaf", "process_live")
+    return Case(main, "/@leaf", "mount_each(leaf)", "process_live")
 
 
 def _case_view_scan() -> Case:
     async def main() -> None:
         await coco.mount_each(leaf, View([("a", "a")], BoomError("boom")))
 
-    return Case(main, "/@leaf", "leaf", "mount_each")
+    return Case(main, "/@leaf", "mount_each(leaf)", "mount_each")
 
 
 def _case_view_item() -> Case:

@@ -111,4 +111,4 @@ class _MapComponent:
 def map_component(fn: Callable[..., Any]) -> type[_MapComponent]:
     """A live component class for ``fn``, named after it."""
     name = getattr(fn, "__name__", type(fn).__name__)
-    return type("_MapComponent", (_MapComponent,), {"__coco_subpath_name__": name})
+    return type(f"mount_each({name})", (_MapComponent,), {})
