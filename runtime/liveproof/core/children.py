@@ -167,8 +167,5 @@ async def _start(parent: Cycle, child: Cycle) -> None:
     limiter = parent.run.limiter
     limiter.start(child)
     if limiter.crowded:
-        await parent.give_way()
-        try:
+        async with parent.place.given_up():
             await limiter.room()
-        finally:
-            await parent.come_back()

@@ -54,8 +54,7 @@ async def collect(cycle: Cycle) -> bool:
     if run.probing:
         run.probe.event("collect", cycle.path, components=len(gone))
     good = True
-    await cycle.give_way()  # What is deleted may be live, and need places to come to its end.
-    try:
+    async with cycle.place.given_up():  # What is deleted may be live, and need places to come to its end.
         stages = _stages(run, gone)
         again: list[bytes] = []
         for stage, together in enumerate([*stages, again]):
@@ -65,8 +64,6 @@ async def collect(cycle: Cycle) -> bool:
                 await group.finish()
                 again += group.again
                 good = good and group.good
-    finally:
-        await cycle.come_back()
     return good
 
 

@@ -12,26 +12,24 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
-from liveproof.core.collect import collect
+from liveproof.core.conclusion import conclude
 from liveproof.core.context import CallFrame, ComponentContext, HandlerChain, MountKind, display_name, enter
 from liveproof.core.drawer import MemoDrawer
 from liveproof.core.failures import report_failure
 from liveproof.core.fingerprint import StateFn
 from liveproof.core.function import Function
-from liveproof.core.logic import is_live, logic_of_callable
+from liveproof.core.logic import logic_of_callable
 from liveproof.core.memo import MemoEntry, check_states
 from liveproof.core.paths import Path, decode_path, format_path
+from liveproof.core.place import Place
 from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
-from liveproof.core.records import ComponentRecord, decode_record, encode_record, owner_of
-from liveproof.core.submit import Part, submit
+from liveproof.core.records import ComponentRecord, decode_record, owner_of
 from liveproof.core.targets import Declaration, TargetState
-from liveproof.core.values import encode
 from liveproof.errors import StoppedError
 
 if TYPE_CHECKING:
     from liveproof.abc.scheduler import Task
-    from liveproof.abc.store import Write
     from liveproof.core.run import Run
 
 __all__ = ["Cycle", "Ended"]
@@ -61,12 +59,9 @@ class Cycle:
         "_memo_key",
         "_mounted",
         "_new_states",
-        "_over",
-        "_returning",
         "_states",
         "_unsettled",
         "_version",
-        "_waits",
         "args",
         "carried_over",
         "critical",
@@ -76,7 +71,6 @@ class Cycle:
         "fn",
         "frame",
         "handlers",
-        "holds_place",
         "is_open",
         "key",
         "kind",
@@ -88,6 +82,7 @@ class Cycle:
         "owner",
         "parent_path",
         "path",
+        "place",
         "processor",
         "rank",
         "ready",
@@ -153,7 +148,7 @@ class Cycle:
         self.ready = Readiness(run.scheduler, self)
         self.parent_path: Path | None = path[:owner] if path else None
         self.task: Task | None = None
-        self.holds_place = True
+        self.place = Place(run)
         self.is_open = False
         """Whether the function runs: only then may it declare and mount."""
         self.refuses_use_mount = False
@@ -180,9 +175,6 @@ class Cycle:
         """Whether something below failed or is live, so that the outcome must not be remembered."""
         self.frame = CallFrame()
         self._left = 0
-        self._waits = 0
-        self._returning = False
-        self._over = False
         self._memo_key: bytes | None = None
         self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
@@ -273,8 +265,6 @@ class Cycle:
                 raise self._twice(decode_path(key))
         self.retained = {**self.retained, **dict.fromkeys(key for key in targets if key not in self.declared)}
 
-    # ---- places
-
     # ---- the record
 
     def _load(self) -> ComponentRecord | None:
@@ -287,39 +277,15 @@ class Cycle:
         if self.run.version(self.key) != self._version:
             self._load()
 
-    async def give_way(self) -> None:
-        """Give the place in flight up, because the function now waits for other components."""
-        self._waits += 1
-        if self._waits == 1 and self.holds_place:
-            self.holds_place = False
-            self.run.limiter.release()
-
-    async def come_back(self) -> None:
-        """Take a place again after :meth:`give_way`."""
-        self._waits -= 1
-        assert self._waits >= 0, "came back more often than gave way"
-        if self._waits or self.holds_place or self._returning or self.run.stopping:
-            return  # Another of its tasks waits still, or is coming back already.
-        self._returning = True
-        try:
-            await self.run.limiter.reacquire()
-        finally:
-            self._returning = False
-        if self._waits or self._over:
-            self.run.limiter.release()  # Another of its tasks has begun to wait meanwhile, or all is over.
-        else:
-            self.holds_place = True
+    # ---- waiting for others
 
     async def wait_for(self, ready: Readiness) -> None:
         """Wait for another component without holding a place."""
         if ready.is_resolved or not self.is_open:
             await ready.wait()
             return
-        await self.give_way()
-        try:
+        async with self.place.given_up():
             await ready.wait()
-        finally:
-            await self.come_back()
 
     # ---- children
 
@@ -381,11 +347,10 @@ class Cycle:
             self.run.scheduler.unpark(self.task)
 
     async def _children_end(self) -> None:
-        await self.give_way()
         scheduler = self.run.scheduler
-        while self._left:
-            await scheduler.park(self)
-        await self.come_back()
+        async with self.place.given_up():
+            while self._left:
+                await scheduler.park(self)
 
     def ensure_row(self) -> None:
         """Let the store know of this component before it knows of a child: a collection finds children by
@@ -476,7 +441,7 @@ class Cycle:
 
     def refuse(self) -> None:
         """The run is over: end without having begun."""
-        self.holds_place = False
+        self.place.taken = False
         self.failure = StoppedError(f"component {format_path(self.path)} was not started: the update was cancelled")
         self.spoiled = True
         self.ready.resolve(self.failure)
@@ -514,12 +479,9 @@ class Cycle:
     def _end(self, error: BaseException | None) -> None:
         run = self.run
         run.cycles.pop(self, None)
-        self._over = True
         self.is_open = False
         self.task = None  # The task's context leads back here; without the loop, no garbage is left.
-        if self.holds_place:
-            self.holds_place = False
-            run.limiter.release()
+        self.place.leave()
         self.ready.resolve(error)
         self.on_end(self)
         run.note_end()
@@ -555,7 +517,7 @@ class Cycle:
             raise failure
         if run.stopping:
             raise StoppedError(f"component {format_path(self.path)} was cancelled")
-        await self._conclude()
+        await conclude(self)
         counter = run.stats.of(self.processor)
         if self.existed:
             counter.num_reprocesses += 1
@@ -568,15 +530,12 @@ class Cycle:
         """What ran live at this path, or is being deleted there, must have ended first (ORD-6)."""
         run = self.run
         self.is_open = True  # So that it can be interrupted.
-        await self.give_way()
-        try:
+        async with self.place.given_up():
             await run.drain_live(self.key)
             if self.key in run.deleting:
                 await run.deleted(self.key)
                 self._load()
                 self.known = None
-        finally:
-            await self.come_back()
 
     async def _call(self) -> Any:
         fn = self.fn
@@ -585,130 +544,6 @@ class Cycle:
                 return await fn.raw(*self.args, **self.kwargs)
             fn = fn.raw
         return await call_function(self.run, fn, self.args, self.kwargs)
-
-    async def _conclude(self) -> None:
-        run = self.run
-        self._reread()
-        # Before the submission: between that and its commit nothing may wait.
-        known = {} if self.known is None and self.record is None else await self.children_known()
-        before = self.record
-        if before is None:
-            before = ComponentRecord(owner=self.owner, processor=self.processor)
-        part: Part | None = None
-        stranded: list[bytes] = []
-        if self.declared or before.targets:
-            part = Part(
-                self.key,
-                self.path,
-                before,
-                self.declared,
-                self.retained,
-                self.rival,
-                self.rank,
-                self._version,
-            )
-            await submit(run, [part])
-            if part.error is not None:
-                raise part.error
-            self.rival[self.key] = False
-            self._version = run.version(self.key)
-            stranded = part.stranded
-        if known and any(key not in self.mounted for key in known):
-            if part is not None and part.changed:
-                self._write(self._outcome(part, before, remember=False), part)
-            if not await collect(self):
-                self.spoiled = True
-            part = None  # Written; and while it collected, its targets may have moved elsewhere.
-            if run.version(self.key) != self._version:
-                self.spoiled = True
-            before = self._load() or before
-        if stranded:
-            part = await self._remove_stranded(part, before, stranded)
-        self._commit(part, before)
-        self.rival[self.key] = False
-
-    async def _remove_stranded(
-        self, part: Part | None, before: ComponentRecord, stranded: list[bytes]
-    ) -> Part:
-        """States inside a container that this run can not reach: by now it may have been collected."""
-        if part is not None and part.changed:
-            self._write(self._outcome(part, before, remember=False), part)
-            before = self._load() or before
-        kept = dict.fromkeys(key for key in before.targets if key not in stranded)
-        rest = Part(self.key, self.path, before, {}, kept, None, self.rank, self._version)
-        await submit(self.run, [rest])
-        if rest.error is not None:
-            raise rest.error
-        return rest
-
-    def _outcome(self, part: Part | None, before: ComponentRecord, *, remember: bool) -> ComponentRecord:
-        outcome = ComponentRecord(
-            owner=self.owner,
-            processor=self.processor,
-            targets=before.targets if part is None else part.entries,
-            calls=before.calls,
-            state_keys=before.state_keys,
-        )
-        if self._drawer is not None:
-            outcome.calls = self._drawer.in_use
-        if remember and self._memo_key is not None and not self.spoiled:
-            outcome.memo = self._memo_key
-            outcome.uses = self._uses()
-            outcome.result = None if self.result is None else encode(self.result)
-        return outcome
-
-    def _uses(self) -> list[bytes]:
-        fn = self.fn
-        if isinstance(fn, Function) and fn.tracking == "self":
-            return [use for use in self.frame.uses if use == fn.logic or not is_live(use)]
-        return list(self.frame.uses)
-
-    def _commit(self, part: Part | None, before: ComponentRecord) -> None:
-        outcome = self._outcome(part, before, remember=True)
-        if outcome.memo is not None:
-            outcome.states = list(self._new_states)
-        drawer = self._drawer
-        if drawer is None and before.calls:
-            drawer = self._memos()
-            outcome.calls = False
-        if (part is None or not part.changed) and self.record is not None and drawer is None:
-            if encode_record(outcome) == encode_record(self.record):
-                return
-        self._write(outcome, part, [] if drawer is None else drawer.writes(outcome.targets))
-
-    def _write(
-        self, outcome: ComponentRecord, part: Part | None, more: Sequence[Write] = ()
-    ) -> None:
-        run = self.run
-        self.record = outcome
-        if part is not None and part.applied:
-            self._unsettled += part.applied
-        row: Write = (Table.COMPONENT, self.key, encode_record(outcome))
-        writes: list[Write] = [row if self._unsettled else run.row(self.key, outcome), *more]
-        if part is not None:
-            writes += [run.own(key, None) for key in part.disowned]
-            if not part.intended:
-                before = part.before.targets
-                writes += [run.own(key, self.key) for key in part.entries if key not in before]
-        if run.probing:
-            run.probe.event("submit.commit", self.path, writes=len(writes))
-        if self._unsettled:
-            doubtful = {} if part is None else {**part.doubtful, **part.removed}
-            number = run.doubts.add(self.key, doubtful)
-            release = self._unless_lost(run.ledger.hold(writes), number)
-            run.settler.add(list(self._unsettled), release)
-        else:
-            run.ledger.put(writes)
-
-    def _unless_lost(self, release: Callable[[bool], None], number: int) -> Callable[[bool], None]:
-        def settled(kept: bool) -> None:
-            self.run.doubts.remove(self.key, number)
-            release(kept)
-            if not kept:
-                self.run.settled = False
-                self.run.note_rewritten(self.key)  # What is known of it is what the intent says.
-
-        return settled
 
     def __repr__(self) -> str:
         return f"<component {format_path(self.path)} ({self.processor})>"

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChildTargetDef",
+    "MaybePendingS",
+    "PendingS",
     "PendingTargetStateProvider",
+    "ResolvedS",
     "TargetActionSink",
     "TargetHandler",
     "TargetReconcileOutput",
@@ -48,6 +51,19 @@ RecordT = TypeVar("RecordT", default=Any)
 HandlerT_co = TypeVar("HandlerT_co", covariant=True, default=Any)
 ChildT = TypeVar("ChildT", default=None)
 ChildT_co = TypeVar("ChildT_co", covariant=True, default=None)
+
+
+
+class ResolvedS:
+    """Type argument of a provider or target whose container has been applied."""
+
+
+class PendingS:
+    """Type argument of a provider or target whose container is yet to be applied."""
+
+
+MaybePendingS = TypeVar("MaybePendingS", default=ResolvedS)
+"""Either of them."""
 
 Invalidation: TypeAlias = Literal["destructive", "lossy"] | None
 
