@@ -83,7 +83,7 @@ def test_show_draws_the_tree(site: Site) -> None:
     assert site.run("show", "app.py").stdout.splitlines() == [
         "docs: 4 components, 2 target states, 0 in doubt",
         "/ (main)",
-        "└── @process (process)",
+        "└── @process (mount_each(process))",
         "    ├── a (process, memoized)",
         "    │       → /test/file/a  certain".replace("test/file", "'test/file'"),
         "    └── b (process, memoized)",
