@@ -324,7 +324,7 @@ async def _build_together(inside: Inside, name: str, plan: Plan, path: str) -> N
 
 def copy_store(source: Path, to: Path) -> None:
     """What is left of a store when its process dies now."""
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", "-noted"):
         file = source.with_name(source.name + suffix)
         if file.exists():
             shutil.copyfile(file, to.with_name(to.name + suffix))

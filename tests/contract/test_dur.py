@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytest
 
 import liveproof as coco
+from liveproof.backends.sqlite_store import SqliteStore
 from tests.contract.oracle import Tree, check_store, read_store, target_of
 from tests.contract.test_gc import grow, next_tree
 from tests.contract.trees import Grower, Node
@@ -22,7 +23,7 @@ from tests.contract.world import Action, Chance, Machine, World, at, declare, ru
 
 def copy_store(machine: Machine, to: Path) -> None:
     """What a new process would find if this one died now."""
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", "-noted"):
         source = machine.path.with_name(machine.path.name + suffix)
         if source.exists():
             shutil.copyfile(source, to.with_name(to.name + suffix))
@@ -184,6 +185,7 @@ def test_DUR_2_recorded_before_the_sink_is_called(tmp_path: Path, durability: Li
         ) -> None:
             path = folder / f"look{next(numbers)}.db"
             copy_store(machine, path)
+            SqliteStore(path).close()  # What was only noted is written by whoever opens the store next.
             contents = read_store(path)
             for name, value in actions:
                 assert name in contents.owners, f"{name} belongs to nobody"

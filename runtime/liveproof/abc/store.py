@@ -61,6 +61,11 @@ class Store(Protocol):
         :meth:`flush`. Without, it does not wait for a device, and a crash may lose the batch, but never an
         earlier one and keep this."""
 
+    def journal(self, batch: Sequence[Write], /) -> bool:
+        """Let the batch survive the process, without applying it, if that is cheaper than :meth:`write` and
+        there is room; returns whether it did. It comes after all earlier batches. The next write must
+        contain all that was journaled before it, or what has replaced that. Reads do not see it."""
+
     def flush(self) -> None:
         """Return when every batch written before the call would survive what the store promises to survive
         (a power cut, unless it was opened for less). Writes and reads may go on meanwhile."""

@@ -46,6 +46,7 @@ from liveproof.backends.store_file import (
     make_directories,
     preallocate,
 )
+from liveproof.backends.store_journal import Journal, leftover_batches
 from liveproof.backends.store_lock import StoreLock
 from liveproof.errors import StoreCorruptError, StoreUnavailableError, StoreVersionError
 
@@ -103,6 +104,7 @@ class SqliteStore:
         self._flushing: bool | None = None  # what PRAGMA synchronous was last set to; None: not yet
         self._unflushed = False  # Invariant: false only if every committed batch is on the device.
         self._log_pages = 0  # Invariant: no less than what is in the log and not yet in the file.
+        self._journal: Journal | None = None  # Only for "process".
         self._log: int | None = None  # A descriptor of the log, to flush it by; only for "power".
         self._write_lock = threading.Lock()
         self._flush_lock = threading.Lock()
@@ -122,6 +124,7 @@ class SqliteStore:
             self._prepare(version)
             self._getter = self._connect(read_only=True)
             self._scanner = self._connect(read_only=True)
+            self._recover_journal()
         except BaseException as error:
             self._release()
             if isinstance(error, sqlite3.Error):
@@ -204,6 +207,8 @@ class SqliteStore:
                     if removals:
                         writer.executemany(_REMOVE, removals)
                     writer.execute("COMMIT")
+                if self._journal is not None:
+                    self._journal.clear()
                 if writer.total_changes != changes:
                     self._unflushed = True
                     bytes_put = sum(len(value) for _, _, value in puts)
@@ -229,6 +234,14 @@ class SqliteStore:
                 raise self._translated(error, "write") from error
             self._unflushed = True
             self._log_pages += 3 + len(value) // _PAGE_BYTES
+            if self._journal is not None:
+                self._journal.clear()
+
+    def journal(self, batch: Sequence[Write], /) -> bool:
+        """For "process": note the batch in memory that outlives the process (see ``store_journal.py``)."""
+        if self._journal is None or self._broken is not None or self._closed:
+            return False
+        return self._journal.append(batch)
 
     def flush(self) -> None:
         """Make every batch written before this call survive what ``durability`` promises; one flush at most."""
@@ -277,6 +290,7 @@ class SqliteStore:
                     self._checkpoint("TRUNCATE")
                 if self._unflushed and self._power and self._broken is None:
                     self._prime()
+                self._end_journal()
             except sqlite3.Error as error:
                 raise self._translated(error, "flush") from error
             finally:
@@ -371,6 +385,23 @@ class SqliteStore:
         if self._power:
             self._log = os.open(self._path + "-wal", os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
 
+    def _recover_journal(self) -> None:
+        """Write what a process noted and did not live to write; begin a journal, if this is to have one."""
+        path = self._path + "-noted"
+        for batch in leftover_batches(path):
+            self.write(batch, durable=False)
+        self.flush()
+        if not self._power:
+            self._journal = Journal(path)
+        elif os.path.exists(path):
+            os.unlink(path)
+
+    def _end_journal(self) -> None:
+        """Closed in order: the next process has nothing to make up for, unless a write has failed."""
+        if self._journal is not None and self._broken is None and self._journal.is_empty:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path + "-noted")
+
     # --- the log ---
 
     def _flush_commits(self, wanted: bool) -> None:
@@ -408,6 +439,9 @@ class SqliteStore:
         if self._log is not None:
             os.close(self._log)
             self._log = None
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
         for connection in reversed(self._connections):
             with contextlib.suppress(sqlite3.Error):
                 connection.close()

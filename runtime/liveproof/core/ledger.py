@@ -32,6 +32,9 @@ INLINE_WRITES_MAX = 4096
 """Largest batch, in writes, that is written on the loop itself, at some microseconds each. In a thread
 beside a busy loop each row waits for the interpreter's lock: up to a thousand times as long, as measured."""
 
+JOURNALED_MAX = 256
+"""How many writes may be in the store's journal alone, at most."""
+
 MAINTENANCE_WRITES = 2000
 """After how many writes a quiet moment is used to let the store tidy up."""
 
@@ -51,6 +54,8 @@ class Ledger:
         self._component_keys: list[bytes] = []
         """Overlay keys of ``Table.COMPONENT``, sorted: the overlay's part of a prefix scan."""
         self._gathering: dict[tuple[Table, bytes], bytes | None] = {}
+        self._unjournaled: dict[tuple[Table, bytes], bytes | None] = {}
+        """Those of ``_gathering`` that came since the store's journal was last written."""
         self._waiting: list[Recorded] = []
         self._in_flight: dict[tuple[Table, bytes], bytes | None] = {}
         self._scans = 0
@@ -149,11 +154,12 @@ class Ledger:
 
     def put(self, writes: Iterable[Write]) -> None:
         """Write, some time soon; visible to reads at once."""
-        touch, held, overlay, gathering = (
+        touch, held, overlay, gathering, unjournaled = (
             self._scheduler.touch,
             self._held,
             self._overlay,
             self._gathering,
+            self._unjournaled,
         )
         for table, key, value in writes:
             entry = (table, key)
@@ -162,7 +168,7 @@ class Ledger:
             if table is Table.COMPONENT and entry not in overlay:
                 bisect.insort(self._component_keys, key)
             touch(entry, write=True)
-            overlay[entry] = gathering[entry] = value
+            overlay[entry] = gathering[entry] = unjournaled[entry] = value
         self._wake_writer()
 
     def hold(self, writes: list[Write]) -> Callable[[bool], None]:
@@ -203,7 +209,11 @@ class Ledger:
         if self.store.blocking or self._writer_busy or self._waiting:
             return False
         self.put(writes)
-        batch, self._gathering = self._gathering, {}
+        if len(self._gathering) <= JOURNALED_MAX and self.store.journal(_writes(self._unjournaled)):
+            # The process may die now; the store itself hears of it when there is more, or a pause.
+            self._unjournaled = {}
+            return True
+        batch, self._gathering, self._unjournaled = self._gathering, {}, {}
         error = self._write_batch(batch)
         if error is not None:
             raise error
@@ -255,7 +265,7 @@ class Ledger:
         try:
             while True:
                 while self._gathering or self._waiting:
-                    batch, self._gathering = self._gathering, {}
+                    batch, self._gathering, self._unjournaled = self._gathering, {}, {}
                     waiting, self._waiting = self._waiting, []
                     error = await self._apply(batch, durable=bool(waiting))
                     for then in waiting:
@@ -329,7 +339,7 @@ class Ledger:
             self.failure = error
         for entry, value in batch.items():
             if entry not in self._gathering and entry not in self._held:
-                self._gathering[entry] = value
+                self._gathering[entry] = self._unjournaled[entry] = value
 
     # ---- ending
 
