@@ -83,12 +83,8 @@ class Ledger:
             return self._overlay[entry]
         return self.store.get(table, key)
 
-    def components(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """All component rows at or below a path, in path order."""
-        return self._merge(prefix, list(self.store.scan(Table.COMPONENT, prefix)))
-
     def components_few(self, prefix: bytes) -> list[tuple[bytes, bytes]] | None:
-        """Like :meth:`components`, or ``None`` if there are many."""
+        """All component rows at or below a path, in path order, or ``None`` if there are many."""
         self._scheduler.touch((Table.COMPONENT, prefix), write=False)
         rows = list(self.store.scan(Table.COMPONENT, prefix, limit=SCAN_INLINE_MAX))
         if len(rows) == SCAN_INLINE_MAX:
@@ -96,7 +92,7 @@ class Ledger:
         return self._merge(prefix, rows)
 
     async def components_gently(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """Like :meth:`components`; many rows are read off the loop."""
+        """Like :meth:`components_few`; many rows are read off the loop."""
         few = self.components_few(prefix)
         if few is not None:
             return few

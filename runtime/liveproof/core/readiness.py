@@ -27,13 +27,6 @@ class Readiness:
         self.what = what
         """What is being waited for, for people: a path's text, or a component until it has ended."""
 
-    @classmethod
-    def resolved(cls, scheduler: Scheduler) -> Readiness:
-        """One that is ready already."""
-        ready = cls(scheduler)
-        ready._resolved = True
-        return ready
-
     @property
     def is_resolved(self) -> bool:
         return self._resolved
