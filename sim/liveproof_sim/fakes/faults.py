@@ -78,9 +78,7 @@ class Faults:
         """Whether it strikes here. ``about`` is what the choice is labelled with, a path for example."""
         return self.choose(family, operation, 2, phase, about=about) == 1
 
-    def choose(
-        self, family: str, operation: str, options: int, phase: str = "", *, about: str = ""
-    ) -> int:
+    def choose(self, family: str, operation: str, options: int, phase: str = "", *, about: str = "") -> int:
         """Which of the options strikes here; 0: none."""
         assert family in FAMILIES, f"no family is called {family!r}"
         if family not in self._on or self.budget == 0:

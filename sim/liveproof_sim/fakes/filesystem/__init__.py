@@ -37,6 +37,6 @@ class Files:
             file.write_bytes(content.encode() if isinstance(content, str) else content)
         return directory
 
-    def watchdog(self, folder: SimPath) -> Watchdog:
+    def watchdog(self, folder: PurePath) -> Watchdog:
         """A watch as in the page on live components, armed now."""
         return Watchdog(folder)

@@ -163,6 +163,10 @@ class SimPath(PurePosixPath):
                 if child.is_dir() and not child.is_symlink():
                     yield from child._matching(parts)
             return
+        if not any(mark in first for mark in "*?["):
+            if (self / first).exists():  # a broken link matches wildcards only
+                yield from (self / first)._matching(rest)
+            return
         fits = re.compile(translate(first)).match
         for child in self.iterdir():
             if fits(child.name):

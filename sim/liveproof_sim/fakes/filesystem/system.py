@@ -18,8 +18,8 @@ from dataclasses import replace
 from liveproof.abc.filesystem import Entry, FileStat
 from liveproof_sim.fakes.filesystem.crash import Draw, choose, legal_states
 from liveproof_sim.fakes.filesystem.disk import Disk, Image
+from liveproof_sim.fakes.filesystem.tree import Directory, File, Found, Inode, Link, Tree, error, is_too_long
 from liveproof_sim.fakes.filesystem.trouble import Trouble
-from liveproof_sim.fakes.filesystem.tree import Directory, File, Found, Inode, Link, Tree, error
 from liveproof_sim.fakes.filesystem.watch import SimWatch, Watches
 
 __all__ = ["SimFileSystem"]
@@ -183,8 +183,12 @@ class SimFileSystem:
             raise refused(exc.errno or 0) from None
         if old.name in {"", ".", ".."} or new.name in {"", ".", ".."}:
             raise refused(errno.EBUSY)
+        if is_too_long(old.name):
+            raise refused(errno.ENAMETOOLONG)
         if old.inode is None:
             raise refused(errno.ENOENT)
+        if is_too_long(new.name):
+            raise refused(errno.ENAMETOOLONG)
         from_directory = isinstance(old.inode, Directory)
         if not from_directory and (old.slash or new.slash):
             raise refused(errno.ENOTDIR)
@@ -249,7 +253,10 @@ class SimFileSystem:
 
     def make_link(self, path: str, target: str) -> None:
         """Make a symbolic link. The runtime never does; the world may."""
-        found = self._find(path, parent=True)
+        try:
+            found = self._find(path, parent=True)
+        except OSError as exc:
+            raise error(exc.errno or 0, target, path) from None
         if found.inode is not None:
             raise error(errno.EEXIST, target, path)
         if found.slash:
@@ -364,9 +371,12 @@ class SimFileSystem:
     def _find(self, path: str, *, parent: bool = False) -> Found:
         """Where a path leads; ``parent``: the last name is not followed, whatever it is."""
         try:
-            return self._tree.find(self.absolute(path), follow=not parent, slash_follows=not parent)
+            found = self._tree.find(self.absolute(path), follow=not parent, slash_follows=not parent)
         except OSError as exc:
             raise error(exc.errno or 0, path) from None
+        if is_too_long(found.name):
+            raise error(errno.ENAMETOOLONG, path)
+        return found
 
     def _get(self, path: str, *, follow: bool = True) -> Inode:
         try:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from liveproof.abc.filesystem import FileKind, FileStat
 
-__all__ = ["Directory", "File", "Found", "Inode", "Link", "Tree", "error"]
+__all__ = ["Directory", "File", "Found", "Inode", "Link", "Tree", "error", "is_too_long"]
 
 LINKS_MAX = 40
 NAME_BYTES_MAX = 255
@@ -49,9 +49,7 @@ class File(_Node):
     def stat(self) -> FileStat:
         """What is known of it."""
         size = len(self.data)
-        return FileStat(
-            FileKind.FILE, size, self.mtime_ns, self.ctime_ns, DEVICE, self.number, self.mode
-        )
+        return FileStat(FileKind.FILE, size, self.mtime_ns, self.ctime_ns, DEVICE, self.number, self.mode)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,9 +61,7 @@ class Link(_Node):
     def stat(self) -> FileStat:
         """Of the link itself."""
         size = len(self.target.encode("utf-8", "surrogateescape"))
-        return FileStat(
-            FileKind.SYMLINK, size, self.mtime_ns, self.ctime_ns, DEVICE, self.number, self.mode
-        )
+        return FileStat(FileKind.SYMLINK, size, self.mtime_ns, self.ctime_ns, DEVICE, self.number, self.mode)
 
 
 @dataclass(slots=True, eq=False)
@@ -130,7 +126,8 @@ class Tree:
 
     def find(self, path: str, *, follow: bool = True, slash_follows: bool = True) -> Found:
         """Resolve a path; its last name need not exist. ``follow``: also a symbolic link at the end, which
-        a slash at the end asks for, too, unless not ``slash_follows`` (as in mkdir, rename, unlink).
+        a slash at the end asks for, too, unless not ``slash_follows`` (as in mkdir, rename, unlink). With
+        neither, only the directory is looked up: a last name that is too long is the caller's to refuse.
 
         Raises:
             OSError: ENOENT, ENOTDIR, ELOOP or ENAMETOOLONG, with the path as it was given.
@@ -144,8 +141,10 @@ class Tree:
                 if name == ".." and here.parent is not None:
                     here = here.parent
                 continue
-            if len(name) > NAME_BYTES_MAX or len(name.encode("utf-8", "surrogateescape")) > NAME_BYTES_MAX:
-                raise error(errno.ENAMETOOLONG, path)
+            if is_too_long(name):
+                if rest or follow or slash_follows:
+                    raise error(errno.ENAMETOOLONG, path)
+                return Found(here, name, None, slash)
             if self.touch is not None:
                 self.touch(here, name)
             inode = here.entries.get(name)
@@ -214,6 +213,11 @@ class Tree:
                 return os.path.normpath("/".join([here, *names[position + 1 :]])), False
             seen[whole] = here
         return here, True
+
+
+def is_too_long(name: str) -> bool:
+    """Whether no file can have this name."""
+    return len(name) * 4 > NAME_BYTES_MAX and len(name.encode("utf-8", "surrogateescape")) > NAME_BYTES_MAX
 
 
 def _parts(path: str, blame: str) -> list[str]:

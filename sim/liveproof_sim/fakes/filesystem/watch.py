@@ -38,9 +38,7 @@ class _Event(NamedTuple):
 class SimWatch:
     """:class:`liveproof.abc.filesystem.Watch`, made by :class:`Watches`."""
 
-    def __init__(
-        self, watches: Watches, number: int, root: str, lookup: Callable[[str], Directory]
-    ) -> None:
+    def __init__(self, watches: Watches, number: int, root: str, lookup: Callable[[str], Directory]) -> None:
         self.number = number
         self._watches = watches
         self._lookup = lookup

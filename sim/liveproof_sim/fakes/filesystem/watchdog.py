@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from pathlib import PurePath
+from typing import Any, NamedTuple
 
 from liveproof_sim.fakes.filesystem.path import SimPath
 
@@ -13,7 +14,8 @@ __all__ = ["Event", "Watchdog"]
 class Event(NamedTuple):
     """Something has happened to a name in the folder."""
 
-    path: SimPath
+    path: Any
+    """A :class:`SimPath`, which code that was written for ``pathlib.Path`` takes for one."""
     is_update: bool
     is_overflow: bool = False
     """changes were lost, anywhere in the folder, which ``path`` is; neither an update nor a deletion"""
@@ -21,7 +23,8 @@ class Event(NamedTuple):
     @property
     def filename(self) -> str:
         """The last name."""
-        return self.path.name
+        name: str = self.path.name
+        return name
 
     @property
     def is_delete(self) -> bool:
@@ -30,9 +33,16 @@ class Event(NamedTuple):
 
 
 class Watchdog:
-    """Watches a folder, not what is below it, from the moment that it is made."""
+    """Watches a folder, not what is below it, from the moment that it is made.
 
-    def __init__(self, folder: SimPath) -> None:
+    Raises:
+        TypeError: the folder is no path of a world.
+        OSError: it is no directory.
+    """
+
+    def __init__(self, folder: PurePath) -> None:
+        if not isinstance(folder, SimPath):
+            raise TypeError(f"watch a path that world.fs gave, not {folder!r}")
         self.folder = folder
         with folder.system.outside():
             self._watch = folder.system.watch(str(folder), recursive=False)
