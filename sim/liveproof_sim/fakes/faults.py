@@ -46,7 +46,8 @@ class Faults:
     """how many more may strike in this run; ``None``: any number"""
     counts: dict[tuple[str, str, str], _Count] = field(default_factory=dict)
     """by family, operation and phase"""
-    _on: dict[str, None] = field(default_factory=dict)
+    on: dict[str, None] = field(default_factory=dict)
+    """the families that may strike"""
 
     def enable(self, *families: str, budget: int | None = None) -> None:
         """Let these strike from now on: ``"disk.eio"``, or ``"disk"`` for all of the disk. ``budget``: at
@@ -56,7 +57,7 @@ class Faults:
             OptionError: there is no such family.
         """
         for family in families:
-            self._on |= dict.fromkeys(_families(family))
+            self.on |= dict.fromkeys(_families(family))
         if budget is not None:
             self.budget = budget
 
@@ -66,13 +67,13 @@ class Faults:
         Raises:
             OptionError: there is no such family.
         """
-        for family in families or tuple(self._on):
+        for family in families or tuple(self.on):
             for each in _families(family):
-                self._on.pop(each, None)
+                self.on.pop(each, None)
 
     def enabled(self, family: str) -> bool:
         """Whether it may strike now."""
-        return family in self._on and self.budget != 0
+        return family in self.on and self.budget != 0
 
     def strike(self, family: str, operation: str, phase: str = "", *, about: str = "") -> bool:
         """Whether it strikes here. ``about`` is what the choice is labelled with, a path for example."""
@@ -81,7 +82,7 @@ class Faults:
     def choose(self, family: str, operation: str, options: int, phase: str = "", *, about: str = "") -> int:
         """Which of the options strikes here; 0: none."""
         assert family in FAMILIES, f"no family is called {family!r}"
-        if family not in self._on or self.budget == 0:
+        if family not in self.on or self.budget == 0:
             return 0
         count = self.counts.setdefault((family, operation, phase), _Count())
         count.asked += 1

@@ -180,7 +180,7 @@ class SameAsReal(RuleBasedStateMachine):
 
 
 SameAsReal.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=25,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -36,7 +36,7 @@ class Trouble:
     def strike(self, operation: str, path: str) -> None:
         """Before a call does anything: raise ``OSError``, or let time pass, or nothing."""
         faults = self.faults
-        if faults is None:
+        if faults is None or not faults.on:
             return
         for family, code, operations in ERRORS:
             if operation in operations and faults.strike(family, operation, "before", about=path):

@@ -112,16 +112,16 @@ class SimWatch:
     # ---- what is told
 
     async def changes(self) -> Changes:
-        trouble = self._watches.trouble.faults
+        faults = self._watches.trouble.faults
         while True:
             while not self._queue and not self._again:
                 await self._wait()
             if self._closed:
                 raise OSError(errno.EBADF, "the watch is closed")
-            if trouble is None:
+            if faults is None:
                 told = self._take_all()
             else:
-                delay = trouble.choose("watch.late", "changes", len(DELAYS_S))
+                delay = faults.choose("watch.late", "changes", len(DELAYS_S))
                 if delay:
                     await asyncio.sleep(DELAYS_S[delay])
                     if self._closed:
@@ -153,6 +153,7 @@ class SimWatch:
 
     def _take_some(self) -> Changes | None:
         """What is in the queue, with trouble."""
+        new = bool(self._queue)
         told = self._take_all()
         faults = self._watches.trouble.faults
         if told is None or faults is None:
@@ -165,7 +166,7 @@ class SimWatch:
             if alone:
                 self._again = dict.fromkeys((*paths[: alone - 1], *paths[alone:]))
                 paths = (paths[alone - 1],)
-        if paths and faults.strike("watch.repeat", "changes", about=paths[0]):
+        if new and paths and faults.strike("watch.repeat", "changes", about=paths[0]):
             self._again[paths[0]] = None
         return Changes(paths, told.lost)
 
