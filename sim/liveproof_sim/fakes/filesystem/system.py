@@ -63,7 +63,8 @@ class SimFileSystem:
     def touch(self) -> Callable[[Hashable, bool], None] | None:
         """Told of everything that a call reads (``False``) or writes (``True``): ``("fs", path)``, an entry
         and what it stands for; ``("fs-dir", path)``, the list of names in a directory; ``("fs-watch", n)``,
-        the queue of a watch. Paths are without symbolic links."""
+        the queue of a watch; ``("fs-all",)``, what ``sync_all`` looks at; ``("fs-space",)``, what is left of
+        the capacity. Paths are without symbolic links."""
         return self._touch
 
     @touch.setter
@@ -287,6 +288,8 @@ class SimFileSystem:
         inode = self._get(path)
         self._trouble("sync", path)
         if isinstance(inode, Directory):
+            if self._touch is not None:
+                self._touch(("fs-dir", inode.path()), False)
             self._disk.sync_dir(inode)
             return
         assert isinstance(inode, File), "links are followed"
@@ -361,6 +364,10 @@ class SimFileSystem:
     # ---- steps of calls
 
     def _before(self, operation: str, path: str) -> None:
+        if self._touch is not None:
+            self._touch(("fs-all",), operation == "sync_all")
+            if self.capacity is not None:
+                self._touch(("fs-space",), True)
         if self.before_call is not None:
             self.before_call(operation, path)
 
