@@ -233,7 +233,9 @@ def test_what_a_call_touches() -> None:
     watch = system.watch("/d", recursive=False)
     assert (("fs-watch", watch.number), True) in touches(lambda: system.write("/d/f", b"4"))
     assert listing in touches(lambda: system.make_dir("/d/e"))
-    assert (("fs-dir", "/d"), False) in touches(lambda: system.sync_dir("/l")), "names that are made meanwhile"
+    assert (("fs-dir", "/d"), False) in touches(lambda: system.sync_dir("/l")), (
+        "names that are made meanwhile"
+    )
     assert (("fs-all",), False) in touches(lambda: system.write("/d/f", b"5"))
     assert (("fs-all",), True) in touches(lambda: system.sync_all("/"))
     system.touch = None
