@@ -284,9 +284,16 @@ class SimFileSystem:
     # ---- making durable
 
     def sync(self, path: str, /) -> None:
-        self._before("sync", path)
+        self._sync("sync", path)
+
+    def sync_dir(self, directory: str, /) -> None:
+        self._sync("sync_dir", directory)
+
+    def _sync(self, operation: str, path: str) -> None:
+        """Either takes files and directories, as the operating system does."""
+        self._before(operation, path)
         inode = self._get(path)
-        self._trouble("sync", path)
+        self._trouble(operation, path)
         if isinstance(inode, Directory):
             if self._touch is not None:
                 self._touch(("fs-dir", inode.path()), False)
@@ -297,9 +304,6 @@ class SimFileSystem:
             self._disk.drop_pages(inode)
             raise error(errno.EIO, path)
         self._disk.sync(inode)
-
-    def sync_dir(self, directory: str, /) -> None:
-        self.sync(directory)
 
     def sync_all(self, path: str, /) -> None:
         self._before("sync_all", path)
