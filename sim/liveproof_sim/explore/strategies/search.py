@@ -10,7 +10,7 @@ from liveproof_sim.errors import NondeterminismError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
-__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "key_of"]
+__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "function_of", "key_of"]
 
 LANE = "callbacks"
 CLOCK = "clock"
@@ -22,6 +22,13 @@ def key_of(entry: Entry) -> Any:
         return LANE
     owner = getattr(entry[1], "__self__", None)
     return owner if isinstance(owner, asyncio.Task) else entry[1]
+
+
+def function_of(key: Any) -> str:
+    """The function of a task, as its name in a trace begins; of a job, nothing."""
+    coro = key.get_coro() if isinstance(key, asyncio.Task) else key
+    name: str = getattr(coro, "__qualname__", "")
+    return name.rpartition("<locals>.")[2]
 
 
 class Search:
