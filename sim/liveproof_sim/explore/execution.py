@@ -14,6 +14,7 @@ from liveproof_sim.errors import (
     DeadlockError,
     LeakError,
     LivelockError,
+    MonitorError,
     ReplayError,
     ScenarioError,
     SimulatorBug,
@@ -136,9 +137,9 @@ def execute(
             loop.run_until_complete(main)
             error = _judge(loop, settings, labels, world)
         except DeadlockError:
-            error = DeadlockError(explain(loop.tasks, labels))
+            error = DeadlockError("\n".join([explain(loop.tasks, labels), *_owed(world)]))
         except LivelockError as raised:
-            error = _explain_livelock(raised, loop, labels)
+            error = _explain_livelock(raised, loop, labels, _owed(world))
         except (ReplayError, SimulatorBug, KeyboardInterrupt, SystemExit):
             loop.tear_down()
             raise
@@ -201,7 +202,14 @@ def _judge(loop: SimLoop, settings: Settings, labels: Labels, world: World | Non
     return None
 
 
-def _explain_livelock(error: LivelockError, loop: SimLoop, labels: Labels) -> BaseException:
+def _owed(world: World | None) -> list[str]:
+    """What the run owes still, as lines of a report."""
+    return [f"  still owed: {each}" for each in world.monitors.owed()] if world is not None else []
+
+
+def _explain_livelock(
+    error: LivelockError, loop: SimLoop, labels: Labels, owed: list[str]
+) -> BaseException:
     waits = waits_of(loop.tasks, labels)
     ring = cycle_of(waits)
     if ring:  # others go on, but these never will
@@ -212,7 +220,7 @@ def _explain_livelock(error: LivelockError, loop: SimLoop, labels: Labels) -> Ba
     lines = [str(error)]
     if spinning:
         lines.append(f"  running: {', '.join(spinning[:5])}")
-    return LivelockError("\n".join([*lines, *(f"  {wait}" for wait in waits[:5])]))
+    return LivelockError("\n".join([*lines, *(f"  {wait}" for wait in waits[:5]), *owed]))
 
 
 def _signature(error: BaseException | None, loop: SimLoop) -> str:
@@ -225,6 +233,8 @@ def _signature(error: BaseException | None, loop: SimLoop) -> str:
     if isinstance(error, LeakError):
         leaked = sorted(dict.fromkeys(site_of(task).function for task in loop.tasks if not task.done()))
         return f"LeakError: {'; '.join(leaked)}"
+    if isinstance(error, MonitorError) and error.monitor:
+        return f"MonitorError: {error.monitor}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "liveproof_sim" not in f.filename and "/asyncio/" not in f.filename]
     where = f"{own[-1].name}: {own[-1].line}" if own else str(error)

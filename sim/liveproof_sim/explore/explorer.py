@@ -20,7 +20,7 @@ from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices, Strategy, derive_seed
 from liveproof_sim.kernel.loop import Timers
-from liveproof_sim.properties import Reached
+from liveproof_sim.properties import Reached, points_of
 from liveproof_sim.trace.diff import first_difference
 
 __all__ = ["Explorer", "quiet_collector"]
@@ -56,7 +56,7 @@ class Explorer:
         self.search = search
         self.settings = settings or Settings(seed=seed)
         self.seed = seed
-        self.reached = Reached()
+        self.reached = Reached(points_of(scenario))
         self.with_world = takes_world(scenario)
         self._counts: dict[bytes, int] = {}
         self._executions = 0

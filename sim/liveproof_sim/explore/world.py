@@ -12,7 +12,7 @@ from liveproof.abc.filesystem import FileSystem
 from liveproof.abc.store import Store
 from liveproof.errors import StoppedError
 from liveproof.testing import MemoryStore
-from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.choices import Calming, Kind
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.scheduler import SimScheduler
 from liveproof_sim.properties import Monitors, Reached
@@ -76,14 +76,25 @@ class World:
         self._runs: list[Run] = []
         self.monitors = Monitors(loop, reached)
         self.always = self.monitors.always
+        self.converges = self.monitors.converges
         self.eventually = self.monitors.eventually
+        self.heat = self.monitors.heat
+        self.leads_to = self.monitors.leads_to
+        self.reachable = self.monitors.reachable
         self.sometimes = self.monitors.sometimes
+        self.unreachable = self.monitors.unreachable
         self.clock = Clock(loop)
         self.store: Store = MemoryStore()
         """what apps remember; shared by all that are started in this world"""
         self.filesystem: FileSystem | None = None
         """what apps see of files; None: the real ones"""
+        loop.choices.strategy = Calming(loop.choices.strategy, loop.choices)
         loop.quiescent = self._on_quiet
+
+    def calm(self) -> None:
+        """Stop the trouble: from now on no fault strikes, no timer is late, and what is ready runs first in,
+        first out. For ``converges``: what must be so in the end is asked of a world that is kind."""
+        self._loop.choices.calm = True
 
     def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
         """Start a task."""
@@ -113,6 +124,8 @@ class World:
         open_ones = [each for each in waiting if not each.done()]
         for future in open_ones:
             future.set_result(None)
+        if not open_ones:
+            self.monitors.stuck()
         return bool(open_ones)
 
     def start(self, app: liveproof.App[Any, Any], *, live: bool = False, full_reprocess: bool = False) -> Run:
