@@ -12,8 +12,9 @@ import contextlib
 import gc
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from liveproof_sim.errors import NondeterminismError, OptionError
+from liveproof_sim.errors import LivelockError, NondeterminismError, OptionError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.statistics import excluded_above, unseen_estimate, unseen_max
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
@@ -26,6 +27,7 @@ from liveproof_sim.trace.diff import first_difference
 __all__ = ["Explorer", "quiet_collector"]
 
 COLLECT_EVERY = 200  # executions
+LIVELOCK_STEPS = 5_000  # of a livelock, so much is compared
 SUSPECTS = (
     "suspects: the order of a set of plain objects or of strings, id(), state that one run leaves to the "
     "next, a cache, a real thread"
@@ -98,7 +100,7 @@ class Explorer:
         """The first execution, recorded, twice. Of a search that has its own order, it is its first."""
         search = self.search if self.search.systematic else FifoSearch()
         outcome = self.once(search, record=True)
-        again = self.once(Positions(outcome.taken), record=True)
+        again = self._again(outcome)
         assert outcome.trace is not None
         assert again.trace is not None
         difference = first_difference(outcome.trace, again.trace)
@@ -108,6 +110,22 @@ class Explorer:
             self.search.measure(outcome)
         self._note(outcome, own=self.search.systematic)
         return outcome if outcome.failed else None
+
+    def _again(self, outcome: Outcome) -> Outcome:
+        """The same choices once more. Of a livelock, its beginning is enough: the rest is more of the same."""
+        if not isinstance(outcome.error, LivelockError) or outcome.steps <= LIVELOCK_STEPS:
+            return self.once(Positions(outcome.taken), record=True)
+        whole = self.settings
+        self.settings = replace(whole, limits=replace(whole.limits, steps=LIVELOCK_STEPS))
+        try:
+            again = self.once(Positions(outcome.taken), record=True)
+        finally:
+            self.settings = whole
+        assert outcome.trace is not None
+        if again.trace is not None and isinstance(again.error, LivelockError):
+            again.trace.events += outcome.trace.events[len(again.trace.events) :]
+            again.trace.outcome = outcome.trace.outcome
+        return again
 
     def _rest(self, executions: int | None, seconds: float | None, began: float) -> StopReason | None:
         """All further executions. None: the last one failed."""
@@ -142,6 +160,8 @@ class Explorer:
         Raises:
             NondeterminismError: it did not fail in the same way.
         """
+        if outcome.trace is not None and outcome.error is not None:  # the first one: it ran twice already
+            return Failure(outcome.error, outcome.signature, outcome.taken, trace=outcome.trace)
         again = self.once(Positions(outcome.taken), record=True)
         if again.signature != outcome.signature or again.error is None:
             raise NondeterminismError(
