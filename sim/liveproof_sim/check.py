@@ -36,8 +36,10 @@ def check(
     lateness: float = 0.1,
     steps: int = 100_000,
     shrinking: bool = True,
+    processes: bool = False,
 ) -> Verdict:
-    """Explore the orders of a scenario: an async function of no argument, or of a World.
+    """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
+    the first execution must be the same in another process, where strings have other hashes.
 
     Raises:
         OptionError: an option has a value that does not exist.
@@ -48,7 +50,7 @@ def check(
         raise OptionError("the simulator needs its assertions: run Python without -O")
     limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
     settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks)
-    explorer = Explorer(scenario, make(strategy), settings, seed=seed)
+    explorer = Explorer(scenario, make(strategy), settings, seed=seed, processes=processes)
     verdict = explorer.run(executions=executions, seconds=seconds)
     if verdict.failure is not None:
         with exploring(), quiet_collector():
@@ -146,6 +148,7 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[[], Verdict]]:
             return verdict
 
         del run.__wrapped__
+        run.scenario = scenario  # type: ignore[attr-defined]  # for another process, which imports the test
         return run
 
     return decorate
