@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from liveproof_sim.errors import OptionError, ReplayError
@@ -67,17 +67,18 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
         failure.switches, failure.minimal, failure.fewest = small.preemptions, small.minimal, small.fewest
         assert small.outcome.error is not None
         failure.exception = small.outcome.error
+        failure.noise, failure.parting = small.noise, small.parting
     assert failure.trace is not None
     tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
     failure.token = failure.trace.token = tape.token()
-    failure.stock = STOCK if ordinary else _stock(failure.trace)
+    failure.stock = STOCK if ordinary else _stock(failure.trace, failure.noise)
     failure.report = render(
         failure, getattr(explorer.scenario, "__qualname__", "the scenario").rpartition(".")[2]
     )
 
 
-def _stock(trace: Trace) -> str:
-    """Whether stock asyncio could show it."""
+def _stock(trace: Trace, noise: Sequence[str] = ()) -> str:
+    """Whether stock asyncio could show it; to overtake noise does not count."""
     chosen = [event for event in trace.events if event.kind != "draw" and event.chosen]
     if not chosen:
         return STOCK
@@ -86,6 +87,7 @@ def _stock(trace: Trace) -> str:
     )
     if not overtaken:
         return "Possible on the stock loop, if a timer or a thread is late."
+    overtaken = [each for each in overtaken if each.partition(" (")[0] not in noise] or overtaken
     real = [each for each in overtaken if "sleep(0)" not in each and "(start)" not in each]
     if len(real) == len(overtaken):
         return f"Possible only if this were slower: {'; '.join(real[:3])}."
