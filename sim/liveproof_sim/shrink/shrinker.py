@@ -3,8 +3,10 @@
 Cost of a run: preemptions (switches away from a task that could go on), then timers that were late, then
 faults, then inputs, then all switches, then steps. First greedily: follow the run as blocks of steps per task;
 remove a block, merge two blocks of one task, make a fault or an input smaller; keep what still fails with the
-same signature and costs less, until no single removal does (local minimality). Then, within a budget, every schedule with fewer preemptions
-is run: if that search ends without the failure, the number is the least there is.
+same signature and costs less, until no single removal does (local minimality). Then, within a budget, every
+schedule with fewer preemptions is run: if that search ends without the failure, the number is the least there
+is. At last, what does not matter is moved out of the way (``slicing.py``), and the nearest passing order is
+looked for (``parting.py``).
 
 Departs from Hypothesis and simloom: the unit is a context switch by name, not an index in a list; removing
 "task y starts four steps early" is one removal, not four.
