@@ -1,6 +1,6 @@
 """DET-1 and DET-2: what the simulator does not control is the same in every run, or it is reported."""
 
-# ruff: noqa: DTZ011, PLW0108 - on purpose, in a simulation
+# ruff: noqa: DTZ001, DTZ005, DTZ011, PLW0108 - on purpose, in a simulation
 from __future__ import annotations
 
 import _thread
@@ -8,13 +8,14 @@ import asyncio
 import multiprocessing
 import os
 import random
+import resource
 import socket
 import subprocess
 import sys
 import time
 import weakref
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,22 @@ def test_an_order_that_hangs_on_addresses_is_caught(scenario: Scenario) -> None:
             assert "the order of a set of plain objects" in str(error)  # noqa: PT017 - in a loop
             assert "event " in str(error)  # noqa: PT017
     assert caught >= 0.95 * TRIES
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: int(resource.getrusage(resource.RUSAGE_SELF).ru_utime * 1e6),
+        lambda: type(datetime(2020, 1, 1)).now().microsecond,  # the real class: its now() is C code
+    ],
+    ids=["getrusage", "the real datetime.now"],
+)
+def test_a_clock_that_c_code_reads_is_caught_by_what_follows(read: Callable[[], int]) -> None:
+    async def scenario() -> None:
+        await steps(read() % 97)
+
+    with pytest.raises(NondeterminismError, match=r"event \d+: one has .* suspects"):
+        check(scenario, executions=1)
 
 
 def test_an_order_that_does_not_is_let_pass() -> None:

@@ -24,8 +24,8 @@ __all__ = ["SUSPECTS", "compare", "reruns", "scattered", "shortened"]
 LIVELOCK_STEPS = 5_000  # of a livelock, so much is compared
 RERUNS_MAX = 5
 STEPS_MAX = 5_000  # of all further runs together, but for the first of them
-BLOCKS = 48  # of each size class, of which every other one is freed
-SIZES = range(16, 513, 16)  # pymalloc's size classes
+BLOCKS = 96  # of each size class, of which every other one is freed: more than a small execution takes
+SIZES = range(48, 289, 16)  # size classes of pymalloc: of small instances up to tasks
 SUSPECTS = (
     "suspects: the order of a set of plain objects or of strings, id(), state that one run leaves to the "
     "next, a cache, a real thread"
@@ -37,15 +37,20 @@ def reruns(steps: int) -> int:
     return max(1, min(RERUNS_MAX, STEPS_MAX // max(1, steps)))
 
 
-def scattered(number: int) -> list[bytes]:
+def scattered(number: int) -> list[bytes | None]:
     """Put the allocator's free blocks into an order that depends on ``number``. Keep the result for as long as
     that is to last."""
-    stream = Stream(derive_seed(number, "addresses"))
+    order = list(range(BLOCKS))
+    Stream(derive_seed(number, "addresses")).shuffle(order)
+    freed = order[::2]
     header = sys.getsizeof(b"")
-    blocks = [bytes(max(0, size - header)) for size in SIZES for _ in range(BLOCKS)]
-    stream.shuffle(blocks)
-    kept = blocks[::2]
-    del blocks[:]  # frees what is not kept, in the order of the shuffle
+    kept: list[bytes | None] = []
+    for size in SIZES:
+        length = max(2, size - header)  # shorter ones are shared
+        blocks: list[bytes | None] = [bytes(length) for _ in order]
+        for at in freed:
+            blocks[at] = None
+        kept += blocks
     return kept
 
 

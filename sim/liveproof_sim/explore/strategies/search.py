@@ -32,13 +32,12 @@ def function_of(key: Any) -> str:
 
 
 class Search:
-    """A strategy over many executions. Randomised ones take their chance from the execution's own streams."""
+    """A strategy over many executions. Randomised ones take their chance from the execution's own streams. All
+    are fair at last: every ready task runs in the end, so that a run without an end is a livelock."""
 
     name = "search"
     systematic = False
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
-    fair = True
-    """whether every ready task runs in the end, so that a run without an end is a livelock"""
 
     def begin(self, choices: Choices, /) -> None:
         """A new execution starts."""
