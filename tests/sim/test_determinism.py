@@ -1,6 +1,6 @@
 """DET-1 and DET-2: what the simulator does not control is the same in every run, or it is reported."""
 
-# ruff: noqa: DTZ001, DTZ005, DTZ011, PLW0108 - on purpose, in a simulation
+# ruff: noqa: DTZ001, DTZ011, PLW0108 - on purpose, in a simulation
 from __future__ import annotations
 
 import _thread
