@@ -1,6 +1,6 @@
 """Writes reports/zoo.md: how many executions each strategy needs for each planted bug.
 
-``python -m tests.sim.zoo_table`` (from the root, three minutes or so; seeds are fixed, so the numbers are the
+``python -m tests.sim.zoo_table`` (from the root, three minutes of one core; seeds are fixed, so the numbers are the
 same each time). ``--shrink`` adds how many of twenty failures were shrunk to the known minimum.
 """
 
