@@ -1,14 +1,13 @@
-"""What a test calls: check, explore, replay."""
+"""What a test calls: check, replay."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 from liveproof_sim.errors import OptionError, ReplayError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
+from liveproof_sim.explore.scenario import about
 from liveproof_sim.explore.strategies import Search, make
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices
@@ -18,7 +17,7 @@ from liveproof_sim.report import render
 from liveproof_sim.shrink import shrink
 from liveproof_sim.trace.events import Trace
 
-__all__ = ["check", "explore", "replay"]
+__all__ = ["check", "replay"]
 
 STOCK = "Possible on the stock loop: its own order shows it."
 
@@ -66,6 +65,7 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
         assert small.outcome.error is not None
         failure.exception = small.outcome.error
     assert failure.trace is not None
+    failure.trace.about = about(explorer.scenario)
     tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
     failure.token = failure.trace.token = tape.token()
     failure.stock = STOCK if ordinary else _stock(failure.trace)
@@ -100,12 +100,16 @@ def replay(scenario: Scenario, token: str) -> Verdict:
     """
     tape = read_token(token)
     options = tape.options
-    limits = Limits(lateness_ns=int(options.get("lateness_ns", Limits().lateness_ns)))
+    limits = Limits(
+        steps=int(options.get("steps", Limits().steps)),
+        lateness_ns=int(options.get("lateness_ns", Limits().lateness_ns)),
+    )
     settings = Settings(
         _member(Fidelity, options.get("fidelity", "any-order")),
         _member(Timers, options.get("timers", "late")),
         limits,
         int(options.get("seed", 0)),
+        bool(options.get("leaks", True)),
     )
     with_world = takes_world(scenario)
     strategy = Replay(tape)
@@ -121,34 +125,11 @@ def _replayed(outcome: Outcome, tape: Tape, token: str, scenario: Scenario) -> V
         return Verdict(Status.INCONCLUSIVE, StopReason.EXHAUSTED_WITHIN, 1, "replay")
     assert outcome.trace is not None
     outcome.trace.token = token
+    outcome.trace.about = about(scenario)
     failure = Failure(outcome.error, outcome.signature, outcome.taken, token, trace=outcome.trace)
     failure.stock = _stock(outcome.trace)
     failure.report = render(failure, getattr(scenario, "__qualname__", "the scenario").rpartition(".")[2])
     return Verdict(Status.FAILED, StopReason.FAILURE, 1, "replay", failure=failure)
-
-
-def explore(**options: Any) -> Callable[[Scenario], Callable[[], Verdict]]:
-    """Make a test of a scenario: calling it explores, and raises the failure with its report as a note.
-
-    Raises:
-        NondeterminismError: when called, and the scenario depends on what the simulator does not control.
-    """
-
-    def decorate(scenario: Scenario) -> Callable[[], Verdict]:
-        takes_world(scenario)
-
-        @functools.wraps(scenario)
-        def run() -> Verdict:
-            verdict = check(scenario, **options)
-            if verdict.failure is not None:
-                verdict.failure.exception.add_note(verdict.failure.report)
-                raise verdict.failure.exception
-            return verdict
-
-        del run.__wrapped__
-        return run
-
-    return decorate
 
 
 def _member(kind: Any, value: Any) -> Any:
