@@ -7,7 +7,7 @@ from typing import Any
 from liveproof_sim.errors import OptionError, ReplayError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
-from liveproof_sim.explore.scenario import about
+from liveproof_sim.explore.scenario import about, name_of
 from liveproof_sim.explore.strategies import Search, make
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices
@@ -69,9 +69,7 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
     tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
     failure.token = failure.trace.token = tape.token()
     failure.stock = STOCK if ordinary else _stock(failure.trace)
-    failure.report = render(
-        failure, getattr(explorer.scenario, "__qualname__", "the scenario").rpartition(".")[2]
-    )
+    failure.report = render(failure, name_of(explorer.scenario))
 
 
 def _stock(trace: Trace) -> str:
@@ -128,7 +126,7 @@ def _replayed(outcome: Outcome, tape: Tape, token: str, scenario: Scenario) -> V
     outcome.trace.about = about(scenario)
     failure = Failure(outcome.error, outcome.signature, outcome.taken, token, trace=outcome.trace)
     failure.stock = _stock(outcome.trace)
-    failure.report = render(failure, getattr(scenario, "__qualname__", "the scenario").rpartition(".")[2])
+    failure.report = render(failure, name_of(scenario))
     return Verdict(Status.FAILED, StopReason.FAILURE, 1, "replay", failure=failure)
 
 

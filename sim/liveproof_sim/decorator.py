@@ -70,8 +70,9 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[..., Verdict | None
         OptionError: there is no such option.
         ScenarioError: it is no async function.
     """
-
-    known = [name for name, each in inspect.signature(check).parameters.items() if each.kind is each.KEYWORD_ONLY]
+    known = [
+        name for name, each in inspect.signature(check).parameters.items() if each.kind is each.KEYWORD_ONLY
+    ]
     for name in options:
         if name not in known:
             raise OptionError(f"explore has no option {name!r}: there are {', '.join(known)}")
@@ -83,20 +84,20 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[..., Verdict | None
         world = world_parameter(scenario)
         if world is not None:
             del parameters[world]
+        signature = inspect.Signature([*parameters.values()])
 
         @functools.wraps(scenario)
         def run(*args: Any, **kwargs: Any) -> Verdict | None:
             __tracebackhide__ = True
             bound: Scenario = scenario
             if args or kwargs or world is not None:
-                bound = Bound(scenario, args, kwargs)
+                bound = Bound(scenario, signature.bind(*args, **kwargs).arguments)
             takes_world(bound)
             conduct = _conductor.get()
             verdict = conduct(exploration, bound)
             # pytest warns of tests that return something.
             return verdict if conduct is _explore else None
 
-        signature = inspect.Signature([*parameters.values()])
         run.__signature__ = signature  # type: ignore[attr-defined]
         run.__annotations__ = {name: each.annotation for name, each in parameters.items()}
         run.exploration = exploration  # type: ignore[attr-defined]

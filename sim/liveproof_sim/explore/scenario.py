@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ from liveproof.errors import AppLoadError
 from liveproof.loading import load_module, parse_target
 from liveproof_sim.errors import ScenarioError
 
-__all__ = ["Bound", "Scenario", "about", "find", "place_of", "require_async", "world_parameter"]
+__all__ = ["Bound", "Scenario", "about", "find", "name_of", "place_of", "require_async", "world_parameter"]
 
 Scenario: TypeAlias = Callable[..., Any]
 
@@ -25,12 +25,9 @@ Scenario: TypeAlias = Callable[..., Any]
 class Bound:
     """A scenario with all arguments but its world. Calls, names and code are the function's own."""
 
-    def __init__(
-        self, function: Scenario, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, function: Scenario, arguments: Mapping[str, Any]) -> None:
         self.function = function
-        self.args = tuple(args)
-        self.kwargs = dict(kwargs or {})
+        self.arguments = dict(arguments)
         self.world = world_parameter(function)
         self.__name__: str = getattr(function, "__name__", "scenario")
         self.__qualname__: str = getattr(function, "__qualname__", self.__name__)
@@ -40,8 +37,8 @@ class Bound:
     def __call__(self, world: Any = None) -> Any:
         """The coroutine of one execution."""
         if self.world is None:
-            return self.function(*self.args, **self.kwargs)
-        return self.function(*self.args, **{self.world: world}, **self.kwargs)
+            return self.function(**self.arguments)
+        return self.function(**{self.world: world}, **self.arguments)
 
 
 def require_async(scenario: Scenario) -> None:
@@ -64,6 +61,11 @@ def world_parameter(scenario: Scenario) -> str | None:
         if each.name == "world" or (isinstance(annotation, str) and annotation.endswith("World")):
             return each.name
     return None
+
+
+def name_of(scenario: Scenario) -> str:
+    """For people."""
+    return str(getattr(scenario, "__qualname__", "the scenario")).rpartition(".")[2]
 
 
 def place_of(scenario: Scenario) -> str:

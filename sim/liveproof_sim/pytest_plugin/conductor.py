@@ -15,11 +15,12 @@ from liveproof_sim.check import check, replay
 from liveproof_sim.decorator import Exploration
 from liveproof_sim.errors import OptionError, ReplayError, SimError, SimulatorBug, TapeError
 from liveproof_sim.explore.real_world import run_really
-from liveproof_sim.explore.scenario import Scenario
+from liveproof_sim.explore.scenario import Scenario, name_of
 from liveproof_sim.explore.verdict import Failure, Verdict
 from liveproof_sim.pytest_plugin.files import write_reports
 from liveproof_sim.pytest_plugin.options import Options
 from liveproof_sim.pytest_plugin.tapes import Tapes
+from liveproof_sim.report import render
 from liveproof_sim.trace import load
 
 __all__ = ["EXAMPLE_EXECUTIONS", "Conducted", "own_frames"]
@@ -70,7 +71,8 @@ class Conducted:
         if failure is not None:
             self.report = self._told(failure)
         if self.options.report is not None:
-            write_reports(self.options.report, self.test, verdict, self.report)
+            command = "" if failure is None else self._command(failure)
+            write_reports(self.options.report, self.test, verdict, self.report, command)
         if failure is not None:
             raise failure.exception.with_traceback(own_frames(failure.exception.__traceback__))
         return verdict
@@ -123,6 +125,7 @@ class Conducted:
             else:
                 if verdict.failure is not None:
                     _restore_shrunk(verdict.failure, trace.about)
+                    verdict.failure.report = render(verdict.failure, name_of(scenario))
                     self.notes.append("a kept tape failed again")
                     return verdict
                 self.notes.append("a kept tape was dropped: it passes now")
@@ -133,8 +136,10 @@ class Conducted:
         """The report, with the command that replays it."""
         if _final_example() is not None:
             return failure.report.rpartition("\nagain: ")[0]
-        command = f"pytest {shlex.quote(self.test)} --sim-replay {failure.token}"
-        return f"{failure.report.rpartition(chr(10) + 'again: ')[0]}\nagain: {command}"
+        return f"{failure.report.rpartition(chr(10) + 'again: ')[0]}\nagain: {self._command(failure)}"
+
+    def _command(self, failure: Failure) -> str:
+        return f"pytest {shlex.quote(self.test)} --sim-replay {failure.token}"
 
 
 def _note_shrunk(failure: Failure) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from liveproof_sim.pytest_plugin.files import write_index
 from liveproof_sim.pytest_plugin.options import Options
 
 __all__ = ["Summary"]
@@ -49,5 +50,5 @@ class Summary:
                 lines.append(f"never reached: {', '.join(row.missed)}")
             for line in [*lines, *row.notes]:
                 terminal.line(f"{row.test}: {line}")
-        if self._options.report is not None:
-            terminal.line(f"reports: {self._options.report / 'index.html'}")
+        if self._options.report is not None and self._options.report.is_dir():
+            terminal.line(f"reports: {write_index(self._options.report)}")
