@@ -65,7 +65,7 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
         assert small.outcome.error is not None
         failure.exception = small.outcome.error
     assert failure.trace is not None
-    failure.trace.about = about(explorer.scenario)
+    failure.trace.about = {**about(explorer.scenario), "shrunk": failure.shrunk()}
     tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
     failure.token = failure.trace.token = tape.token()
     failure.stock = STOCK if ordinary else _stock(failure.trace)
@@ -88,16 +88,17 @@ def _stock(trace: Trace) -> str:
     return "Possible only under another scheduler: stock asyncio starts and resumes these in turn."
 
 
-def replay(scenario: Scenario, token: str) -> Verdict:
-    """Run what a token recorded, once. The verdict is ``failed`` with the failure, or ``inconclusive`` if the
-    run passes now.
+def replay(scenario: Scenario, tape: str | Trace) -> Verdict:
+    """Run what a token or a trace recorded, once. The verdict is ``failed`` with the failure, or
+    ``inconclusive`` if the run passes now.
 
     Raises:
         TapeError: this is no token.
         ReplayError: the code no longer has a step that the tape names.
     """
-    tape = read_token(token)
-    options = tape.options
+    recorded = tape if isinstance(tape, Trace) else Trace(token=tape)
+    made = read_token(recorded.token)
+    options = made.options
     limits = Limits(
         steps=int(options.get("steps", Limits().steps)),
         lateness_ns=int(options.get("lateness_ns", Limits().lateness_ns)),
@@ -110,21 +111,23 @@ def replay(scenario: Scenario, token: str) -> Verdict:
         bool(options.get("leaks", True)),
     )
     with_world = takes_world(scenario)
-    strategy = Replay(tape)
+    strategy = Replay(made)
     with exploring(), quiet_collector():
         outcome = execute(scenario, Choices(strategy), settings, with_world=with_world, record=True)
     if not outcome.failed and (left := strategy.left()) is not None:
         raise ReplayError(strategy.position, left, ["the end of the run"])
-    return _replayed(outcome, tape, token, scenario)
+    return _replayed(outcome, recorded, scenario)
 
 
-def _replayed(outcome: Outcome, tape: Tape, token: str, scenario: Scenario) -> Verdict:
+def _replayed(outcome: Outcome, recorded: Trace, scenario: Scenario) -> Verdict:
     if outcome.error is None:
         return Verdict(Status.INCONCLUSIVE, StopReason.EXHAUSTED_WITHIN, 1, "replay")
     assert outcome.trace is not None
-    outcome.trace.token = token
-    outcome.trace.about = about(scenario)
-    failure = Failure(outcome.error, outcome.signature, outcome.taken, token, trace=outcome.trace)
+    outcome.trace.token = recorded.token
+    failure = Failure(outcome.error, outcome.signature, outcome.taken, recorded.token, trace=outcome.trace)
+    if outcome.signature == recorded.outcome:
+        failure.restore(recorded.about.get("shrunk", ""))
+    outcome.trace.about = {**about(scenario), "shrunk": failure.shrunk()}
     failure.stock = _stock(outcome.trace)
     failure.report = render(failure, name_of(scenario))
     return Verdict(Status.FAILED, StopReason.FAILURE, 1, "replay", failure=failure)

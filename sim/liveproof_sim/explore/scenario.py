@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from liveproof.errors import AppLoadError
 from liveproof.loading import load_module, parse_target
 from liveproof_sim.errors import ScenarioError
 
-__all__ = ["Bound", "Scenario", "about", "find", "name_of", "place_of", "require_async", "world_parameter"]
+__all__ = ["Bound", "Found", "Scenario", "about", "find", "name_of", "place_of", "require_async", "world_parameter"]
 
 Scenario: TypeAlias = Callable[..., Any]
 
@@ -69,16 +69,19 @@ def name_of(scenario: Scenario) -> str:
 
 
 def place_of(scenario: Scenario) -> str:
-    """How to find it again: ``module:name``, or ``path.py::name`` where a script or a test holds it."""
+    """How to find it again: ``path.py::name`` below the working directory, unless ``module:name`` does it
+    as well."""
     function = inspect.unwrap(getattr(scenario, "function", scenario))
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     module = getattr(function, "__module__", None) or "__main__"
     code = getattr(function, "__code__", None)
-    if code is not None and (module == "__main__" or module not in sys.modules or name.startswith("test_")):
-        path = Path(code.co_filename)
-        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        return f"{shown.as_posix()}::{name}"
-    return f"{module}:{name}"
+    path = Path(code.co_filename) if code is not None else None
+    if path is None or not path.is_relative_to(Path.cwd()):
+        return f"{module}:{name}"
+    shown = path.relative_to(Path.cwd()).as_posix()
+    if "." in module and shown == f"{module.replace('.', '/')}.py":
+        return f"{module}:{name}"
+    return f"{shown}::{name}"
 
 
 def about(scenario: Scenario) -> dict[str, str]:
@@ -87,7 +90,14 @@ def about(scenario: Scenario) -> dict[str, str]:
     return {"scenario": place_of(scenario), "library": version("liveproof"), "interpreter": python}
 
 
-def find(place: str) -> Scenario:
+class Found(NamedTuple):
+    """A scenario, and how its test asks for it to be explored, if it is one."""
+
+    scenario: Scenario
+    options: dict[str, Any]
+
+
+def find(place: str) -> Found:
     """The scenario of ``module:name``, ``path.py:name`` or ``path.py::name``.
 
     Raises:
@@ -109,6 +119,7 @@ def find(place: str) -> Scenario:
         if found is None:
             raise ScenarioError(f"{source} has no scenario {name!r}")
     exploration = getattr(found, "exploration", None)
-    scenario: Scenario = found if exploration is None else exploration.scenario
-    require_async(scenario)
-    return scenario
+    if exploration is not None:
+        return Found(exploration.scenario, exploration.options)
+    require_async(found)
+    return Found(found, {})

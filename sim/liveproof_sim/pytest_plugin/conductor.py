@@ -15,12 +15,11 @@ from liveproof_sim.check import check, replay
 from liveproof_sim.decorator import Exploration
 from liveproof_sim.errors import OptionError, ReplayError, SimError, SimulatorBug, TapeError
 from liveproof_sim.explore.real_world import run_really
-from liveproof_sim.explore.scenario import Scenario, name_of
+from liveproof_sim.explore.scenario import Scenario
 from liveproof_sim.explore.verdict import Failure, Verdict
 from liveproof_sim.pytest_plugin.files import write_reports
 from liveproof_sim.pytest_plugin.options import Options
 from liveproof_sim.pytest_plugin.tapes import Tapes
-from liveproof_sim.report import render
 from liveproof_sim.trace import load
 
 __all__ = ["EXAMPLE_EXECUTIONS", "Conducted", "own_frames"]
@@ -106,7 +105,6 @@ class Conducted:
             return verdict
         verdict = self._kept(scenario) or check(scenario, **arguments)
         if verdict.failure is not None and verdict.failure.trace is not None:
-            _note_shrunk(verdict.failure)
             path = self.tapes.keep(verdict.failure.trace)
             if path is None:
                 self.notes.append("its tape could not be kept")
@@ -116,16 +114,13 @@ class Conducted:
         """What failed before, again; None: nothing does any more."""
         for path in self.tapes.paths():
             try:
-                trace = load(path.read_text(encoding="utf-8"))
-                verdict = replay(scenario, trace.token)
+                verdict = replay(scenario, load(path.read_text(encoding="utf-8")))
             except FileNotFoundError:
                 continue  # another process found first that it passes
             except (ReplayError, TapeError) as error:
                 self.notes.append(f"a kept tape was dropped: {error}")
             else:
                 if verdict.failure is not None:
-                    _restore_shrunk(verdict.failure, trace.about)
-                    verdict.failure.report = render(verdict.failure, name_of(scenario))
                     self.notes.append("a kept tape failed again")
                     return verdict
                 self.notes.append("a kept tape was dropped: it passes now")
@@ -140,19 +135,6 @@ class Conducted:
 
     def _command(self, failure: Failure) -> str:
         return f"pytest {shlex.quote(self.test)} --sim-replay {failure.token}"
-
-
-def _note_shrunk(failure: Failure) -> None:
-    assert failure.trace is not None
-    words = [str(failure.switches), *["minimal"] * failure.minimal, *["fewest"] * failure.fewest]
-    failure.trace.about["shrunk"] = " ".join(words)
-
-
-def _restore_shrunk(failure: Failure, about: dict[str, str]) -> None:
-    """What the search had found out of this failure, which a replay cannot."""
-    switches, *words = about.get("shrunk", "0").split()
-    failure.switches = int(switches) if switches.isdecimal() else 0
-    failure.minimal, failure.fewest = "minimal" in words, "fewest" in words
 
 
 def _final_example() -> bool | None:

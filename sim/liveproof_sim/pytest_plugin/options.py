@@ -13,7 +13,7 @@ from liveproof_sim.check import check
 from liveproof_sim.errors import OptionError, SimError
 from liveproof_sim.explore.strategies import make
 from liveproof_sim.kernel.tape import PREFIX, read_token
-from liveproof_sim.trace import load
+from liveproof_sim.trace import Trace, load
 
 __all__ = ["Options", "add_options", "read_options"]
 
@@ -44,8 +44,8 @@ class Options:
 
     overrides: dict[str, Any]
     """keyword arguments of ``check`` that go before the tests' own"""
-    replay: str
-    """a token; empty: explore"""
+    replay: Trace | None
+    """what is replayed, or only its token; None: explore"""
     report: Path | None
     real: bool
     undecorated: bool
@@ -90,8 +90,8 @@ def _read(config: pytest.Config) -> Options:
     report, replay, real = (config.getoption(name) for name in ("--sim-report", "--sim-replay", "--real"))
     if real and replay is not None:
         raise OptionError("--real has no tape to replay: leave --real or --sim-replay out")
-    token = "" if replay is None else _token(replay)
-    return Options(overrides, token, Path(report) if report else None, real, config.getoption("--sim-all"))
+    tape = None if replay is None else _tape(replay)
+    return Options(overrides, tape, Path(report) if report else None, real, config.getoption("--sim-all"))
 
 
 def _workers(workers: int) -> dict[str, int]:
@@ -104,14 +104,15 @@ def _workers(workers: int) -> dict[str, int]:
     return {"workers": workers}
 
 
-def _token(replay: str) -> str:
-    """The token that is meant: itself, or that of a trace file."""
+def _tape(replay: str) -> Trace:
+    """What is meant: a trace file, or a token."""
     if Path(replay).is_file():
-        token = load(Path(replay).read_text(encoding="utf-8")).token
-        if not token:
+        trace = load(Path(replay).read_text(encoding="utf-8"))
+        if not trace.token:
             raise OptionError(f"{replay} has no token: only the trace of a failure can be replayed")
-        return token
-    if not replay.startswith("lp") or replay.endswith(".jsonl"):
+    elif not replay.startswith("lp") or replay.endswith(".jsonl"):
         raise OptionError(f"--sim-replay: there is no file {replay!r}, and a token begins with {PREFIX!r}")
-    read_token(replay)
-    return replay
+    else:
+        trace = Trace(token=replay)
+    read_token(trace.token)
+    return trace

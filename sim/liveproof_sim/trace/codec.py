@@ -1,10 +1,10 @@
 """Traces as JSON Lines.
 
 First line: ``{"format": "liveproof-trace", "version": 1, "token": …, "about": {…}}``. Then one object per
-event, with the fields of :class:`Event`. Last line: ``{"end": true, "outcome": …, "events": n, "pending": […]}``; a file
-without it was cut off. Version 1 is the first. A change of meaning of any field takes a new number.
-What may be missing does not: ``about`` is younger than the first files, and version 1 is read with and
-without it. Of ``about``, unknown names are kept.
+event, with the fields of :class:`Event`. Last line: ``{"end": true, "outcome": …, "events": n,
+"pending": […]}``; a file without it was cut off. Version 1 is the first. A change of meaning of any field
+takes a new number. What may be missing does not: ``about`` is younger than the first files, and version 1 is
+read with and without it. Of ``about``, unknown names are kept.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@
     const width = names + units * unit + 12, height = top + lane * Math.max(1, there.length) + 6;
     const root = svg("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "lanes of tasks"});
     root.style.maxWidth = `${width}px`;
-    root.style.minWidth = `${Math.min(width, Math.max(560, width * 0.6))}px`;
+    root.style.minWidth = `${Math.min(width, 900)}px`;
     there.forEach((who, at) => {
       const y = top + lane * at + lane / 2;
       root.append(svg("line", {class: "rail", x1: names, x2: width - 6, y1: y, y2: y}));
