@@ -28,8 +28,8 @@ class Exploration:
     """keyword arguments of ``check``"""
 
 
-Conductor: TypeAlias = Callable[[Exploration, Scenario], Verdict]
-"""Explores a scenario whose arguments are given; raises its failure."""
+Conductor: TypeAlias = Callable[[Exploration, Scenario], Verdict | None]
+"""Explores a scenario whose arguments are given; raises its failure. None: it was run, and not explored."""
 
 
 def _explore(exploration: Exploration, scenario: Scenario) -> Verdict:
