@@ -100,10 +100,10 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[..., Verdict | None
         # On one line, because its code is moved to where the scenario is: Hypothesis shows the place of what
         # it calls. The first name hides it in pytest.
         @functools.wraps(scenario)
-        def run(*args: Any, **kwargs: Any) -> Any: return (__tracebackhide__ := True) and call(args, kwargs)  # noqa: E704
+        def run(*args: Any, **kwargs: Any) -> Any: return (__tracebackhide__ := True) and call(args, kwargs)
 
         code = scenario.__code__
-        run.__code__ = run.__code__.replace(
+        run.__code__ = run.__code__.replace(  # type: ignore[attr-defined]
             co_filename=code.co_filename, co_firstlineno=code.co_firstlineno
         )
         run.__signature__ = signature  # type: ignore[attr-defined]
