@@ -65,7 +65,7 @@ def test_a_replay_that_does_not_fit(pytester: pytest.Pytester) -> None:
         ("@explore()\ndef test_it(): pass", "a scenario is an async function of no argument or of a World, not <"),
         ("@explore()\nasync def test_it():\n    yield", "not an async generator"),
         ("@explore()\n@given(st.none())\nasync def test_it(n): pass", "; put @given above @explore"),
-        ("@explore(strateg='dfs')\nasync def test_it(): pass", "explore has no option 'strateg': there are strategy,"),
+        ("@explore(strateg='dfs')\nasync def test_it(): pass", "explore has no option 'strateg': there are str"),
     ],
 )
 def test_what_is_no_scenario(pytester: pytest.Pytester, decorated: str, words: str) -> None:
