@@ -104,6 +104,7 @@ class Conducted:
                     "a tape does not hold what @given gave: run the test without --sim-replay; "
                     "Hypothesis repeats the example, and its seed the schedule"
                 )
+            arguments.pop("workers", None)  # one example is too little to share
             return check(scenario, **{"executions": EXAMPLE_EXECUTIONS, **arguments, "shrinking": final})
         if self.options.replay:
             verdict = replay(scenario, self.options.replay)

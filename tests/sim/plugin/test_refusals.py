@@ -21,6 +21,7 @@ def lines(result: pytest.RunResult) -> list[str]:
         (["--sim-executions", "0"], "--sim-executions must be at least 1, not 0"),
         (["--sim-seconds", "-1"], "--sim-seconds must be above 0, not -1"),
         (["--sim-workers", "0"], "--sim-workers must be at least 1, not 0"),
+        (["--sim-all", "--sim-workers", "2"], "--sim-all explores in one process"),
         (["--sim-replay", "lp9-abc"], "this token has version lp9, and this one reads lp1"),
         (["--sim-replay", "lp1-abc"], "this token is damaged or incomplete"),
         (["--sim-replay", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
