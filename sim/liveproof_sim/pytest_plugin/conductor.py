@@ -1,4 +1,8 @@
-"""One explored test: what failed before runs first, then the search; a failure is kept, written and raised."""
+"""One explored test: what failed before runs first, then the search; a failure is kept, written and raised.
+
+Of a test with ``@given``, each example is explored with few executions. No tape is kept: Hypothesis repeats
+the example, and the seed its schedule. The schedule is shrunk when the example is, for the last one.
+"""
 
 from __future__ import annotations
 
