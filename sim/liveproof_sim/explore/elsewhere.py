@@ -76,7 +76,8 @@ def answer() -> None:
     """The other end: run what standard input asks for, and write the trace to standard output."""
     request = json.load(sys.stdin)
     found: Any = pkgutil.resolve_name(f"{request['module']}:{request['name']}")
-    scenario = getattr(found, "scenario", found)  # what @explore has made a test of
+    exploration = getattr(found, "exploration", None)  # what @explore has made a test of
+    scenario = found if exploration is None else exploration.scenario
     limits = Limits(steps=request["steps"], lateness_ns=request["lateness_ns"])
     fidelity, timers = Fidelity(request["fidelity"]), Timers(request["timers"])
     settings = Settings(fidelity, timers, limits, request["seed"], request["leaks"])
