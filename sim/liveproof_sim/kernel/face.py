@@ -9,6 +9,7 @@ from contextvars import Context
 from typing import Any, TypeVar, cast
 
 from liveproof_sim.kernel.jobs import Jobs
+from liveproof_sim.kernel.naming import EAGER, function_name
 from liveproof_sim.kernel.surface import Refusing
 
 __all__ = ["Face"]
@@ -56,6 +57,8 @@ class Face(Refusing):
             if name is None:
                 name = f"Task-{len(self.tasks) + 1}"  # asyncio's own numbers count across loops
             task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
+        if task.done():  # eagerly, so that it has let go of its coroutine
+            setattr(task, EAGER, function_name(coro))
         self.tasks.append(task)
         return task
 
