@@ -5,7 +5,8 @@ Tests import from here; the runtime never does.
 
 from __future__ import annotations
 
-from liveproof_sim.check import check, explore, replay
+from liveproof_sim.check import check, replay
+from liveproof_sim.decorator import explore
 from liveproof_sim.errors import (
     DeadlockError,
     EscapeError,

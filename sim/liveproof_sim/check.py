@@ -1,14 +1,13 @@
-"""What a test calls: check, explore, replay."""
+"""What a test calls: check, replay."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 from liveproof_sim.errors import OptionError, ReplayError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
+from liveproof_sim.explore.scenario import about, name_of
 from liveproof_sim.explore.strategies import Search, make
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices
@@ -18,7 +17,7 @@ from liveproof_sim.report import render
 from liveproof_sim.shrink import shrink
 from liveproof_sim.trace.events import Trace
 
-__all__ = ["check", "explore", "replay"]
+__all__ = ["check", "replay"]
 
 STOCK = "Possible on the stock loop: its own order shows it."
 
@@ -66,12 +65,11 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
         assert small.outcome.error is not None
         failure.exception = small.outcome.error
     assert failure.trace is not None
+    failure.trace.about = {**about(explorer.scenario), "shrunk": failure.shrunk()}
     tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
     failure.token = failure.trace.token = tape.token()
     failure.stock = STOCK if ordinary else _stock(failure.trace)
-    failure.report = render(
-        failure, getattr(explorer.scenario, "__qualname__", "the scenario").rpartition(".")[2]
-    )
+    failure.report = render(failure, name_of(explorer.scenario))
 
 
 def _stock(trace: Trace) -> str:
@@ -90,65 +88,49 @@ def _stock(trace: Trace) -> str:
     return "Possible only under another scheduler: stock asyncio starts and resumes these in turn."
 
 
-def replay(scenario: Scenario, token: str) -> Verdict:
-    """Run what a token recorded, once. The verdict is ``failed`` with the failure, or ``inconclusive`` if the
-    run passes now.
+def replay(scenario: Scenario, tape: str | Trace) -> Verdict:
+    """Run what a token or a trace recorded, once. The verdict is ``failed`` with the failure, or
+    ``inconclusive`` if the run passes now.
 
     Raises:
         TapeError: this is no token.
         ReplayError: the code no longer has a step that the tape names.
     """
-    tape = read_token(token)
-    options = tape.options
-    limits = Limits(lateness_ns=int(options.get("lateness_ns", Limits().lateness_ns)))
+    recorded = tape if isinstance(tape, Trace) else Trace(token=tape)
+    made = read_token(recorded.token)
+    options = made.options
+    limits = Limits(
+        steps=int(options.get("steps", Limits().steps)),
+        lateness_ns=int(options.get("lateness_ns", Limits().lateness_ns)),
+    )
     settings = Settings(
         _member(Fidelity, options.get("fidelity", "any-order")),
         _member(Timers, options.get("timers", "late")),
         limits,
         int(options.get("seed", 0)),
+        bool(options.get("leaks", True)),
     )
     with_world = takes_world(scenario)
-    strategy = Replay(tape)
+    strategy = Replay(made)
     with exploring(), quiet_collector():
         outcome = execute(scenario, Choices(strategy), settings, with_world=with_world, record=True)
     if not outcome.failed and (left := strategy.left()) is not None:
         raise ReplayError(strategy.position, left, ["the end of the run"])
-    return _replayed(outcome, tape, token, scenario)
+    return _replayed(outcome, recorded, scenario)
 
 
-def _replayed(outcome: Outcome, tape: Tape, token: str, scenario: Scenario) -> Verdict:
+def _replayed(outcome: Outcome, recorded: Trace, scenario: Scenario) -> Verdict:
     if outcome.error is None:
         return Verdict(Status.INCONCLUSIVE, StopReason.EXHAUSTED_WITHIN, 1, "replay")
     assert outcome.trace is not None
-    outcome.trace.token = token
-    failure = Failure(outcome.error, outcome.signature, outcome.taken, token, trace=outcome.trace)
+    outcome.trace.token = recorded.token
+    failure = Failure(outcome.error, outcome.signature, outcome.taken, recorded.token, trace=outcome.trace)
+    if outcome.signature == recorded.outcome:
+        failure.restore(recorded.about.get("shrunk", ""))
+    outcome.trace.about = {**about(scenario), "shrunk": failure.shrunk()}
     failure.stock = _stock(outcome.trace)
-    failure.report = render(failure, getattr(scenario, "__qualname__", "the scenario").rpartition(".")[2])
+    failure.report = render(failure, name_of(scenario))
     return Verdict(Status.FAILED, StopReason.FAILURE, 1, "replay", failure=failure)
-
-
-def explore(**options: Any) -> Callable[[Scenario], Callable[[], Verdict]]:
-    """Make a test of a scenario: calling it explores, and raises the failure with its report as a note.
-
-    Raises:
-        NondeterminismError: when called, and the scenario depends on what the simulator does not control.
-    """
-
-    def decorate(scenario: Scenario) -> Callable[[], Verdict]:
-        takes_world(scenario)
-
-        @functools.wraps(scenario)
-        def run() -> Verdict:
-            verdict = check(scenario, **options)
-            if verdict.failure is not None:
-                verdict.failure.exception.add_note(verdict.failure.report)
-                raise verdict.failure.exception
-            return verdict
-
-        del run.__wrapped__
-        return run
-
-    return decorate
 
 
 def _member(kind: Any, value: Any) -> Any:

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import traceback
 from asyncio import events
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from liveproof_sim.errors import (
     SimulatorBug,
     UnretrievedError,
 )
+from liveproof_sim.explore.scenario import Bound, Scenario, require_async
 from liveproof_sim.explore.world import World
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.fence import fence, installed
@@ -31,8 +32,6 @@ from liveproof_sim.properties import Reached
 from liveproof_sim.trace.events import Trace
 
 __all__ = ["Outcome", "Scenario", "Settings", "execute", "exploring", "takes_world"]
-
-Scenario = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ class Settings:
             "timers": self.timers.value,
             "lateness_ns": self.limits.lateness_ns,
             "seed": self.seed,
+            "leaks": self.leaks,
+            "steps": self.limits.steps,
         }
 
 
@@ -80,9 +81,9 @@ def takes_world(scenario: Scenario) -> bool:
     Raises:
         ScenarioError: it is no async function of no argument or of a World.
     """
-    if not inspect.iscoroutinefunction(scenario):
-        kind = "an async generator" if inspect.isasyncgenfunction(scenario) else f"{scenario!r}"
-        raise ScenarioError(f"a scenario is an async function of no argument or of a World, not {kind}")
+    if isinstance(scenario, Bound):
+        return scenario.world is not None
+    require_async(scenario)
     required = [
         each
         for each in inspect.signature(scenario).parameters.values()

@@ -63,6 +63,16 @@ class Failure:
     stock: str = ""
     """whether stock asyncio could show it"""
 
+    def shrunk(self) -> str:
+        """What shrinking found out, as one word after the other: for a trace."""
+        return " ".join([str(self.switches), *["minimal"] * self.minimal, *["fewest"] * self.fewest])
+
+    def restore(self, shrunk: str) -> None:
+        """The inverse: of a replay, which cannot know it."""
+        switches, *words = shrunk.split() or ["0"]
+        self.switches = int(switches) if switches.isdecimal() else 0
+        self.minimal, self.fewest = "minimal" in words, "fewest" in words
+
 
 @dataclass(slots=True)
 class Verdict:

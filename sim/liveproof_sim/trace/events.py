@@ -42,6 +42,9 @@ class Trace:
     token: str = ""
     pending: list[tuple[str, str]] = field(default_factory=list)
     """tasks that had not ended, and where they were"""
+    about: dict[str, str] = field(default_factory=dict)
+    """where it comes from: ``scenario`` (``module:name`` or ``path.py::name``), ``library``, ``interpreter``;
+    ``test`` (pytest's name of it) and ``shrunk`` where they are known"""
 
     def digest(self) -> str:
         """Equal for equal traces, in every process. Sites are left out: they hold the path of a checkout."""
