@@ -33,6 +33,11 @@ class Search:
     fair = True
     """whether every ready task runs in the end, so that a run without an end is a livelock"""
 
+    @property
+    def arm(self) -> str:
+        """Of a portfolio: which arm ran last."""
+        return ""
+
     def begin(self, choices: Choices, /) -> None:
         """A new execution starts."""
 
