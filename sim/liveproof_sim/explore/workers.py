@@ -10,8 +10,8 @@ further; what they had run beyond it is not counted. Only a budget of time makes
 machine.
 
 Roads not taken. *Handing out numbers on demand*: it keeps all processes busy to the end, but then what a
-portfolio learns depends on who was faster. *Forking*: scenarios made inside functions would do, but a fork of
-a process with threads may hang.
+portfolio learns depends on who was faster. *Forking this process*: scenarios made inside functions would do,
+but a fork of a process with threads may hang.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from liveproof_sim.explore.scenario import Bound, Scenario, find, place_of
 
 __all__ = ["Errand", "Found", "Pace", "Record", "Turn", "explore_together", "send_for"]
 
+PRELOADED = ["liveproof_sim"]  # by that process, once
 TELL_EVERY_S = 0.1
 UNLIMITED = 2**62
 
@@ -134,7 +135,8 @@ def explore_together(
         WorkerError: a worker died.
         SimError: what a worker raised.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # forks of a process that has no threads
+    context.set_forkserver_preload(PRELOADED)
     limit = context.Value("q", UNLIMITED if executions is None else executions - 1)
     found = Found()
     open_ones: dict[connection.Connection, Any] = {}

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-import networkx
-
 from liveproof_sim.kernel.naming import Labels, Site, frames_of, site_of
 
 __all__ = ["Wait", "cycle_of", "explain", "track_holders", "waits_of"]
@@ -77,6 +75,8 @@ def waits_of(tasks: list[asyncio.Task[Any]], labels: Labels | None = None) -> li
 
 def cycle_of(waits: list[Wait]) -> list[str]:
     """A closed ring of tasks that wait for each other, if there is one."""
+    import networkx  # noqa: PLC0415 - a third of the time that importing the simulator takes, and seldom needed
+
     graph: networkx.DiGraph[str] = networkx.DiGraph()
     for wait in waits:
         # A wait for several tasks (gather) goes on only after all: any one of them may close the ring.
