@@ -12,7 +12,10 @@ from liveproof.abc.filesystem import FileSystem
 from liveproof.abc.store import Store
 from liveproof.errors import StoppedError
 from liveproof.testing import MemoryStore
+from liveproof_sim.fakes.faults import Faults
+from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
 from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.scheduler import SimScheduler
 from liveproof_sim.properties import Monitors, Reached
@@ -82,8 +85,34 @@ class World:
         self.store: Store = MemoryStore()
         """what apps remember; shared by all that are started in this world"""
         self.filesystem: FileSystem | None = None
-        """what apps see of files; None: the real ones"""
+        """what apps see of files; None: those of ``fs`` once that was used, else the real ones"""
+        self._fs: Files | None = None
+        self._faults: Faults | None = None
         loop.quiescent = self._on_quiet
+
+    @property
+    def faults(self) -> Faults:
+        """What may go wrong; nothing, until it is enabled."""
+        if self._faults is None:
+            self._faults = Faults(self._loop.choices)
+        return self._faults
+
+    @property
+    def fs(self) -> Files:
+        """The files of this world."""
+        if self._fs is None:
+            loop = self._loop
+            trouble = Trouble(self.faults, self._take_time)
+            self._fs = Files(SimFileSystem(clock=lambda: EPOCH_NS + loop.now_ns, trouble=trouble))
+        return self._fs
+
+    def _take_time(self, slept_ns: int) -> None:
+        """What blocks takes so long: the body of a job, or, outside of one, everybody."""
+        job = self._loop.jobs.running
+        if job is not None:
+            job.slept_ns += slept_ns
+        else:
+            self._loop.now_ns += slept_ns
 
     def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
         """Start a task."""
@@ -120,7 +149,7 @@ class World:
         environment = liveproof.Environment(
             name="simulated",
             store=self.store,
-            filesystem=self.filesystem,
+            filesystem=self.filesystem or (None if self._fs is None else self._fs.system),
             make_scheduler=lambda: SimScheduler(self._loop),
         )
         config = dataclasses.replace(app.config, environment=environment)
