@@ -86,8 +86,7 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[..., Verdict | None
             del parameters[world]
         signature = inspect.Signature([*parameters.values()])
 
-        @functools.wraps(scenario)
-        def run(*args: Any, **kwargs: Any) -> Verdict | None:
+        def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Verdict | None:
             __tracebackhide__ = True
             bound: Scenario = scenario
             if args or kwargs or world is not None:
@@ -98,6 +97,15 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[..., Verdict | None
             # pytest warns of tests that return something.
             return verdict if conduct is _explore else None
 
+        # On one line, because its code is moved to where the scenario is: Hypothesis shows the place of what
+        # it calls. The first name hides it in pytest.
+        @functools.wraps(scenario)
+        def run(*args: Any, **kwargs: Any) -> Any: return (__tracebackhide__ := True) and call(args, kwargs)
+
+        code = scenario.__code__
+        run.__code__ = run.__code__.replace(  # type: ignore[attr-defined]
+            co_filename=code.co_filename, co_firstlineno=code.co_firstlineno
+        )
         run.__signature__ = signature  # type: ignore[attr-defined]
         run.__annotations__ = {name: each.annotation for name, each in parameters.items()}
         run.exploration = exploration  # type: ignore[attr-defined]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from liveproof_sim.check import replay as run_again
@@ -26,7 +24,7 @@ def replay(tape: str, scenario: str | None) -> int:
 
     A file knows its SCENARIO; a token needs it: path/to/file.py::name or module:name.
     """
-    recorded, is_file = Trace(token=tape), not tape.startswith(PREFIX) or Path(tape).is_file()
+    recorded, is_file = Trace(token=tape), not tape.startswith(PREFIX)
     if is_file:
         recorded = read_trace(tape)
         scenario = scenario or recorded.about.get("scenario")

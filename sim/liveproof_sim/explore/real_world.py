@@ -27,7 +27,7 @@ from liveproof_sim.explore.scenario import Scenario
 from liveproof_sim.explore.world import Run
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import SimLoop
-from liveproof_sim.properties import Monitors, Reached
+from liveproof_sim.properties import Monitors, Reached, drawn
 
 __all__ = ["LOOK_SECONDS", "QUIET_SECONDS", "RealWorld", "run_really"]
 
@@ -87,9 +87,8 @@ class RealWorld:
 
     def draw(self, options: Any, /, *, label: str = "draw") -> Any:
         """The first option, or with a seed other than 0 any."""
-        if not isinstance(options, int):
-            return options[self.draw(len(options), label=label)]
-        return self._stream(label).randrange(options) if self._seed else 0
+        chance = self._stream(label)
+        return drawn(lambda count: chance.randrange(count) if self._seed else 0, options, label)
 
     def calm(self) -> None:
         """There is no trouble of ours to stop."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import liveproof
 from liveproof.abc.filesystem import FileSystem
@@ -18,7 +18,10 @@ from liveproof_sim.kernel.choices import Kind
 from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.scheduler import SimScheduler
-from liveproof_sim.properties import Monitors, Reached
+from liveproof_sim.properties import Monitors, Reached, drawn
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 __all__ = ["Clock", "Run", "World"]
 
@@ -125,11 +128,13 @@ class World:
     @overload
     def draw(self, options: Sequence[T], /, *, label: str = ...) -> T: ...
 
+    @overload
+    def draw(self, options: SearchStrategy[T], /, *, label: str = ...) -> T: ...
+
     def draw(self, options: Any, /, *, label: str = "draw") -> Any:
-        """A number below ``options``, or one of them; the first is the ordinary one."""
-        if isinstance(options, int):
-            return self._loop.choices.draw(Kind.DATA, label, options)
-        return options[self._loop.choices.draw(Kind.DATA, label, len(options))]
+        """A number below ``options``, or one of them, or a value of a Hypothesis strategy; the first, or the
+        simplest, is the ordinary one."""
+        return drawn(lambda count: self._loop.choices.draw(Kind.DATA, label, count), options, label)
 
     async def quiet(self) -> None:
         """Wait until nothing is left to do, at any time in the future."""

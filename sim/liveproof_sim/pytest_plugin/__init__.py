@@ -4,7 +4,7 @@
 hook                    what it does here
 ======================  ==========================================================================
 addoption, configure    the options, checked before anything is collected
-pycollect_makeitem      ``--sim-all``: async tests without a decorator
+pycollect_makeitem      explored tests are none of pytest-asyncio's; ``--sim-all``
 collection_finish       ``--sim-replay`` is for one test
 pyfunc_call             a conductor around each explored test
 runtest_makereport      the report of a failure, without the simulator's frames
@@ -25,9 +25,9 @@ from liveproof_sim.decorator import conducted, explored
 from liveproof_sim.pytest_plugin.conductor import Conducted
 from liveproof_sim.pytest_plugin.options import Options, add_options, read_options
 from liveproof_sim.pytest_plugin.showing import longrepr_of
-from liveproof_sim.pytest_plugin.summary import Summary
+from liveproof_sim.pytest_plugin.summary import Summary, left_alone
 from liveproof_sim.pytest_plugin.tapes import Tapes
-from liveproof_sim.pytest_plugin.undecorated import Undecorated
+from liveproof_sim.pytest_plugin.undecorated import LEFT, Undecorated
 
 __all__ = [
     "Explorations",
@@ -47,8 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options, and begin."""
     options = read_options(config)
     config.pluginmanager.register(Explorations(config, options), "liveproof-explorations")
-    if options.undecorated:
-        config.pluginmanager.register(Undecorated(options), "liveproof-undecorated")
+    undecorated = Undecorated(everything=options.undecorated)
+    config.pluginmanager.register(undecorated, "liveproof-undecorated")
 
 
 class Explorations:
@@ -84,6 +84,7 @@ class Explorations:
             return (yield)
         tapes = Tapes(self._config.rootpath, pyfuncitem.nodeid)
         conductor = Conducted(pyfuncitem.nodeid, self._options, tapes)
+        conductor.undecorated = getattr(pyfuncitem.obj, "undecorated", False)
         pyfuncitem.stash[CONDUCTED] = conductor
         with conducted(conductor):
             return (yield)
@@ -95,7 +96,11 @@ class Explorations:
         """Add what the conductor has to say."""
         report = yield
         conductor = item.stash.get(CONDUCTED, None)
-        if conductor is None or call.when != "call":
+        if call.when != "call":
+            return report
+        if reason := item.stash.get(LEFT, ""):
+            report.liveproof = left_alone(reason)  # type: ignore[attr-defined]
+        if conductor is None:
             return report
         if report.failed and call.excinfo is not None:
             shown = longrepr_of(item, call.excinfo)

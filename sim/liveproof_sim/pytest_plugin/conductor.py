@@ -47,6 +47,8 @@ class Conducted:
     test: str
     options: Options
     tapes: Tapes
+    undecorated: bool = False
+    """whether only --sim-all explores it"""
     verdict: str = ""
     status: str = ""
     report: str = ""
@@ -139,7 +141,8 @@ class Conducted:
         return f"{failure.report.rpartition(chr(10) + 'again: ')[0]}\nagain: {self._command(failure)}"
 
     def _command(self, failure: Failure) -> str:
-        return f"pytest {shlex.quote(self.test)} --sim-replay {failure.token}"
+        more = "--sim-all " if self.undecorated else ""
+        return f"pytest {shlex.quote(self.test)} {more}--sim-replay {failure.token}"
 
 
 def _final_example() -> bool | None:

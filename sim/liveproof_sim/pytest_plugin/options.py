@@ -106,13 +106,13 @@ def _workers(workers: int) -> dict[str, int]:
 
 def _tape(replay: str) -> Trace:
     """What is meant: a trace file, or a token."""
-    if Path(replay).is_file():
+    if replay.startswith("lp") and not replay.endswith(".jsonl"):
+        trace = Trace(token=replay)
+    elif Path(replay).is_file():
         trace = load(Path(replay).read_text(encoding="utf-8"))
         if not trace.token:
             raise OptionError(f"{replay} has no token: only the trace of a failure can be replayed")
-    elif not replay.startswith("lp") or replay.endswith(".jsonl"):
-        raise OptionError(f"--sim-replay: there is no file {replay!r}, and a token begins with {PREFIX!r}")
     else:
-        trace = Trace(token=replay)
+        raise OptionError(f"--sim-replay: there is no file {replay!r}, and a token begins with {PREFIX!r}")
     read_token(trace.token)
     return trace

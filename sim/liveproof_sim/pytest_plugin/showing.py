@@ -30,8 +30,8 @@ def _seen(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> bo
     """Whether the traceback has a line of the test's module or of what it calls."""
     frames = own_frames(excinfo.tb)
     while frames is not None:
-        name = frames.tb_frame.f_code.co_filename
-        if name == str(item.path):
+        frame = frames.tb_frame
+        if frame.f_code.co_filename == str(item.path) and not frame.f_locals.get("__tracebackhide__"):
             return True
         frames = frames.tb_next
     return False

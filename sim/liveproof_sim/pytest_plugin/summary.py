@@ -10,7 +10,7 @@ import pytest
 from liveproof_sim.pytest_plugin.files import write_index
 from liveproof_sim.pytest_plugin.options import Options
 
-__all__ = ["Summary"]
+__all__ = ["Summary", "left_alone"]
 
 
 class _Row(NamedTuple):
@@ -19,6 +19,11 @@ class _Row(NamedTuple):
     verdict: str
     missed: list[str]
     notes: list[str]
+
+
+def left_alone(reason: str) -> dict[str, Any]:
+    """The data of a test that could not be explored."""
+    return {"verdict": "", "status": "not explored", "missed": [], "notes": [f"not explored: {reason}"]}
 
 
 class Summary:
@@ -42,8 +47,9 @@ class Summary:
         terminal.section("liveproof")
         counts = Counter(row.status or "refused" for row in self._rows)
         told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        explored = len(self._rows) - counts.get("not explored", 0)
         kind = "explored" if not self._options.real else "run on asyncio"
-        terminal.line(f"{len(self._rows)} {kind} (seed {self._options.seed}): {told}")
+        terminal.line(f"{explored} {kind} (seed {self._options.seed}): {told}")
         for row in sorted(self._rows):
             lines = [row.verdict] if terminal.verbosity > 0 and row.verdict else []
             if row.missed and not lines:
