@@ -18,7 +18,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet 
 .PHONY: help demo test check lint types imports bench lock lock-peers clean
 
 help:
-	@echo "make demo     the folder watcher, live"
+	@echo "make demo     the folder watcher, live, then in the simulator"
 	@echo "make test     the tests; some of them: make test ARGS='-k name'"
 	@echo "make check    lint, types and imports: ruff, mypy --strict, the layers"
 	@echo "make bench    the benchmarks; writes reports/benchmarks.md and reports/simulator-speed.md"
@@ -26,7 +26,7 @@ help:
 	@echo "make clean    remove what the other targets made"
 
 demo: .venv/.installed
-	@.venv/bin/python scenarios/folder_watcher.py $(ARGS)
+	@.venv/bin/python -m scenarios.demonstration $(ARGS)
 
 # Benchmarks are not among the tests, so their plugin stays out.
 test: .venv/.installed
