@@ -88,7 +88,10 @@ clean:
 	@$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@
 
-.venv/.peers: requirements-peers.lock .venv/.made
+# Ours is installed for its version; what is measured is the tree, by way of PYTHONPATH.
+.venv/.peers: requirements-peers.lock .venv/.installed
 	@"$(PEERS_PYTHON)" -m venv .venv/peers
 	@.venv/peers/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements-peers.lock
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/peers .
+	@.venv/peers/bin/python -m pip --disable-pip-version-check -qq install --no-deps build/peers/*.whl
 	@touch $@
