@@ -59,8 +59,9 @@ def explored(function: object) -> bool:
     return isinstance(getattr(inner, "exploration", None), Exploration)
 
 
-def explore(**options: Any) -> Callable[[Scenario], Callable[..., Verdict | None]]:
-    """Make a test of a scenario: calling it explores, and raises the failure with its report as a note.
+def explore(**options: Any) -> Callable[[Scenario], Callable[..., Any]]:
+    """Make a test of a scenario: calling it explores, and raises the failure with its report as a note, or
+    returns the verdict (in pytest: nothing).
 
     The parameter called ``world``, or annotated ``World``, is the simulator's; all others are the test's own:
     in pytest, fixtures and parameters. They are made once, and serve all executions.
@@ -77,7 +78,7 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[..., Verdict | None
         if name not in known:
             raise OptionError(f"explore has no option {name!r}: there are {', '.join(known)}")
 
-    def decorate(scenario: Scenario) -> Callable[..., Verdict | None]:
+    def decorate(scenario: Scenario) -> Callable[..., Any]:
         require_async(scenario)
         exploration = Exploration(scenario, options)
         parameters = dict(inspect.signature(scenario).parameters)

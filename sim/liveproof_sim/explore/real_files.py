@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
-__all__ = ["RealFiles", "RealPath"]
+from liveproof.backends.os_filesystem import OsFileSystem
+from liveproof_sim.fakes.filesystem import Event
+
+__all__ = ["RealFiles", "RealPath", "RealWatchdog"]
 
 
 class RealPath(pathlib.PosixPath):
@@ -32,6 +35,27 @@ def _content(data: bytes) -> str | bytes:
         return data
 
 
+class RealWatchdog:
+    """Watches a folder, not what is below it, from the moment that it is made."""
+
+    def __init__(self, folder: pathlib.PurePath) -> None:
+        self.folder = RealPath(folder)
+        self._watch = OsFileSystem().watch(str(folder), recursive=False)
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What happens, for ever. Whether a name is there is looked up when it is told."""
+        try:
+            while True:
+                paths, lost = await self._watch.changes()
+                if lost:
+                    yield Event(self.folder, is_update=False, is_overflow=True)
+                for each in paths:
+                    path = RealPath(each)
+                    yield Event(path, is_update=path.is_file())
+        finally:
+            self._watch.close()
+
+
 class RealFiles:
     """What ``world.fs`` is on asyncio."""
 
@@ -53,6 +77,10 @@ class RealFiles:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content.encode() if isinstance(content, str) else content)
         return folder
+
+    def watchdog(self, folder: pathlib.PurePath) -> RealWatchdog:
+        """Watch a folder, as the page on live components does."""
+        return RealWatchdog(folder)
 
     def seen(self) -> Iterator[tuple[str, int, int]]:
         """Names, sizes and times: equal for two looks between which nothing changed."""

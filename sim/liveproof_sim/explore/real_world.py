@@ -64,6 +64,13 @@ class _Time:
         await asyncio.sleep(seconds)
 
 
+class _NoFaults:
+    """``world.faults``, where nothing can be made to go wrong."""
+
+    def enable(self, *faults: Any, **budgets: Any) -> None:
+        """It is left to the real world."""
+
+
 class RealWorld:
     """What a scenario is given instead of a ``World``. What it lacks says so."""
 
@@ -71,6 +78,7 @@ class RealWorld:
         self.clock = _Time()
         self.monitors = Monitors(cast("SimLoop", self.clock), Reached())
         self.fs = RealFiles(root)
+        self.faults = _NoFaults()
         self.store = MemoryStore()
         self._stream = Choices(seed=seed).stream
         self._seed = seed

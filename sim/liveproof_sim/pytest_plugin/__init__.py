@@ -61,7 +61,8 @@ class Explorations:
 
     def pytest_report_header(self) -> str:
         """What this run is told."""
-        told = [f"{name} {value}" for name, value in self._options.overrides.items() if name != "seed"]
+        given = {name: value for name, value in self._options.overrides.items() if value is not None}
+        told = [f"{name} {value}" for name, value in given.items() if name != "seed"]
         mode = ["real: asyncio, wall-clock time"] if self._options.real else []
         return f"liveproof: {', '.join([*mode, f'seed {self._options.seed}', *told])}"
 

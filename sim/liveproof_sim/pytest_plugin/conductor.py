@@ -1,4 +1,8 @@
-"""One explored test: what failed before runs first, then the search; a failure is kept, written and raised."""
+"""One explored test: what failed before runs first, then the search; a failure is kept, written and raised.
+
+Of a test with ``@given``, each example is explored with few executions. No tape is kept: Hypothesis repeats
+the example, and the seed its schedule. The schedule is shrunk when the example is, for the last one.
+"""
 
 from __future__ import annotations
 
@@ -104,6 +108,7 @@ class Conducted:
                     "a tape does not hold what @given gave: run the test without --sim-replay; "
                     "Hypothesis repeats the example, and its seed the schedule"
                 )
+            arguments.pop("workers", None)  # one example is too little to share
             return check(scenario, **{"executions": EXAMPLE_EXECUTIONS, **arguments, "shrinking": final})
         if self.options.replay:
             verdict = replay(scenario, self.options.replay)

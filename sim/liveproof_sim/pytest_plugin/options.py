@@ -86,6 +86,8 @@ def _read(config: pytest.Config) -> Options:
         overrides |= {"seconds": seconds, "executions": executions}
     if seed is not None:
         overrides["seed"] = seed
+    if config.getoption("--sim-all") and config.getoption("--sim-workers") > 1:
+        raise OptionError("--sim-all explores in one process, with fixtures of its own: leave --sim-workers out")
     overrides |= _workers(config.getoption("--sim-workers"))
     report, replay, real = (config.getoption(name) for name in ("--sim-report", "--sim-replay", "--real"))
     if real and replay is not None:

@@ -12,8 +12,8 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 32
 
 def curve_svg(points: Sequence[Sequence[int]]) -> str:
     """(executions, behaviours) each, in order; both axes begin at 0."""
-    right = max(1, *(x for x, _ in points))
-    top = max(1, *(y for _, y in points))
+    right = max([1, *(x for x, _ in points)])
+    top = max([1, *(y for _, y in points)])
 
     def place(x: float, y: float) -> tuple[float, float]:
         wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM

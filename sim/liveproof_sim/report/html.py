@@ -77,6 +77,8 @@ def _header(data: dict[str, Any]) -> str:
 
 def _facts(data: dict[str, Any]) -> str:
     facts = [("executions", f"{data['executions']:,}"), ("strategy", data["strategy"])]
+    if data["behaviours"]:
+        facts.insert(1, ("behaviours", f"{data['behaviours']:,}"))
     failure = data["failure"]
     if failure:
         least = "no single removal still fails" if failure["minimal"] else "not shrunk to the end"
@@ -188,7 +190,8 @@ def _text(failure: dict[str, Any] | None) -> str:
 def _footer(trace: dict[str, Any] | None) -> str:
     about = trace["about"] if trace else {}
     told = [about[name] for name in ("scenario", "interpreter") if name in about]
-    return f"<footer>{escape(' · '.join(['liveproof', about.get('library', ''), *told]))}</footer>\n"
+    made_by = f"liveproof {about.get('library', '')}".rstrip()
+    return f"<footer>{escape(' · '.join([made_by, *told]))}</footer>\n"
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

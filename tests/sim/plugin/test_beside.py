@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.sim.plugin.suites import ARGUMENTS, LOST, prepare, run, token_of
@@ -167,3 +169,11 @@ def test_tests_without_a_decorator(pytester: pytest.Pytester) -> None:
     plain = run(pytester, "--deselect", "test_it.py::TestMethods", "--deselect", "test_it.py::test_counts")
     plain.assert_outcomes(passed=3, failed=1, deselected=2)
     assert "= liveproof =" not in plain.stdout.str()
+
+
+def test_without_the_extra_pytest_runs_as_if_we_were_not_there(pytester: pytest.Pytester) -> None:
+    prepare(pytester, "def test_plain():\n    pass\n")
+    script = "import sys, pytest; sys.modules['networkx'] = None; sys.exit(pytest.main(sys.argv[1:]))"
+    result = pytester.run(sys.executable, "-c", script, "-p", "no:benchmark")
+    result.assert_outcomes(passed=1)
+    assert "liveproof: seed" not in result.stdout.str()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import liveproof.connectors.localfs  # noqa: F401 - once in a process: pytester forgets what its runs import
 from tests.sim.plugin.suites import prepare, run
 
 pytest_plugins = ["pytester"]
@@ -63,6 +64,68 @@ async def test_hangs():
 async def test_lacks(world):
     world.crystal_ball()
 """
+
+
+FOLDER = """
+import liveproof as coco
+import pytest
+from liveproof.connectors import localfs
+from liveproof_sim import explore
+
+@coco.fn
+async def upper(file, target):
+    target.declare_file(f"{file.file_path.stem}.txt", (await file.read_text()).upper())
+
+@coco.fn
+async def upper_path(path, target):
+    target.declare_file(f"{path.stem}.txt", path.read_text().upper())
+
+class FolderWatcher:
+    def __init__(self, folder, target, files):
+        self.folder, self.target, self.files = folder, target, files
+
+    async def process(self):
+        for path in self.folder.iterdir():
+            await coco.mount(coco.component_subpath(path.name), upper_path, path, self.target)
+
+    async def process_live(self, operator):
+        watcher = self.files.watchdog(self.folder)
+        await operator.update_full()
+        await operator.mark_ready()
+        async for event in watcher.events():
+            subpath = coco.component_subpath(event.filename)
+            if event.is_update:
+                await operator.update(subpath, upper_path, event.path, self.target)
+            elif event.is_delete:
+                await operator.delete(subpath)
+
+async def watched(folder, out, files):
+    target = await localfs.mount_dir_target(out)
+    await coco.mount(FolderWatcher, folder, target, files)
+
+async def walked(folder, out, files):
+    target = await localfs.mount_dir_target(out)
+    await coco.mount_each(upper, localfs.walk_dir(folder, live=True, rescan_interval=None).items(), target)
+
+@pytest.mark.parametrize("main", [watched, walked])
+@explore(executions=20)
+async def test_no_edit_is_lost(world, main):
+    world.faults.enable("watch.late")
+    docs = world.fs.dir("/docs", {"a.md": "alpha", "b.md": "beta"})
+    out = world.fs.dir("/out")
+    run = world.start(coco.App("docs", main, docs, out, world.fs), live=True)
+    await run.ready()
+    (docs / "a.md").write_text("alpha 2")
+    (docs / "b.md").unlink()
+    await world.quiet()
+    assert out.tree() == {"a.txt": "ALPHA 2"}
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--real"]])
+def test_one_test_in_both_worlds(pytester: pytest.Pytester, options: list[str]) -> None:
+    prepare(pytester, FOLDER)
+    run(pytester, *options, "-W", "error").assert_outcomes(passed=2)
 
 
 def test_real(pytester: pytest.Pytester) -> None:

@@ -21,6 +21,7 @@ def lines(result: pytest.RunResult) -> list[str]:
         (["--sim-executions", "0"], "--sim-executions must be at least 1, not 0"),
         (["--sim-seconds", "-1"], "--sim-seconds must be above 0, not -1"),
         (["--sim-workers", "0"], "--sim-workers must be at least 1, not 0"),
+        (["--sim-all", "--sim-workers", "2"], "--sim-all explores in one process"),
         (["--sim-replay", "lp9-abc"], "this token has version lp9, and this one reads lp1"),
         (["--sim-replay", "lp1-abc"], "this token is damaged or incomplete"),
         (["--sim-replay", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
@@ -65,7 +66,7 @@ def test_a_replay_that_does_not_fit(pytester: pytest.Pytester) -> None:
         ("@explore()\ndef test_it(): pass", "a scenario is an async function of no argument or of a World, not <"),
         ("@explore()\nasync def test_it():\n    yield", "not an async generator"),
         ("@explore()\n@given(st.none())\nasync def test_it(n): pass", "; put @given above @explore"),
-        ("@explore(strateg='dfs')\nasync def test_it(): pass", "explore has no option 'strateg': there are strategy,"),
+        ("@explore(strateg='dfs')\nasync def test_it(): pass", "explore has no option 'strateg': there are str"),
     ],
 )
 def test_what_is_no_scenario(pytester: pytest.Pytester, decorated: str, words: str) -> None:
