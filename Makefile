@@ -5,24 +5,28 @@ PYTHON = python3
 WORKERS = 2
 ARGS =
 
+# Two of the simulators that ours is measured beside need 3.12: such a Python, if one is here.
+PEERS_PYTHON = $(shell for each in python3.13 python3.12 "$$HOME"/.pyenv/versions/3.1[23].*/bin/python; do \
+	"$$each" -c 'import venv' 2>/dev/null && { echo "$$each"; break; }; done)
+
 PIP = .venv/bin/python -m pip --disable-pip-version-check -qq
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet --upgrade --generate-hashes \
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host pyproject.toml
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types imports bench lock clean
+.PHONY: help demo test check lint types imports bench lock lock-peers clean
 
 help:
-	@echo "make demo     the folder watcher, live"
+	@echo "make demo     the folder watcher, live, then in the simulator"
 	@echo "make test     the tests; some of them: make test ARGS='-k name'"
 	@echo "make check    lint, types and imports: ruff, mypy --strict, the layers"
-	@echo "make bench    the benchmarks; writes reports/benchmarks.md"
+	@echo "make bench    the benchmarks; writes reports/benchmarks.md and reports/simulator-speed.md"
 	@echo "make lock     lock the newest versions of what the project is developed with"
 	@echo "make clean    remove what the other targets made"
 
 demo: .venv/.installed
-	@.venv/bin/python scenarios/folder_watcher.py $(ARGS)
+	@.venv/bin/python -m scenarios.demonstration $(ARGS)
 
 # Benchmarks are not among the tests, so their plugin stays out.
 test: .venv/.installed
@@ -41,17 +45,25 @@ imports: .venv/.installed
 
 # What things cost, then liveproof side by side with cocoindex, which is asked to send no statistics.
 bench: export COCOINDEX_DISABLE_USAGE_TRACKING = 1
-bench: .venv/.bench
+bench: .venv/.bench $(if $(PEERS_PYTHON),.venv/.peers)
 	@.venv/bin/pytest -q tests/benchmarks --benchmark-only
 	@.venv/bin/python tests/benchmarks/compare.py --report reports/benchmarks.md $(ARGS)
+	@.venv/bin/python tests/benchmarks/simulator_speed.py --report reports/simulator-speed.md \
+		$(if $(PEERS_PYTHON),--peers .venv/peers/bin/python)
 
-# The lock is for the oldest Python; newer ones need no more than that.
+# The lock is for the oldest Python; newer ones need no more than that. That of the peers is for what runs them.
 lock: .venv/.made
 	@.venv/bin/python -m venv build/lock
 	@build/lock/bin/python -m pip --disable-pip-version-check -qq install pip-tools
 	@$(COMPILE) --extra dev --output-file requirements-dev.lock
 	@$(COMPILE) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock
+	@$(if $(PEERS_PYTHON),$(MAKE) --no-print-directory lock-peers,echo "No Python 3.12: requirements-peers.lock stays")
 	@echo "Locked. Next: make check test"
+
+lock-peers:
+	@"$(PEERS_PYTHON)" -m venv build/lock-peers
+	@build/lock-peers/bin/python -m pip --disable-pip-version-check -qq install pip-tools
+	@$(subst build/lock/,build/lock-peers/,$(COMPILE)) --extra peers --output-file requirements-peers.lock
 
 clean:
 	@rm -rf .venv build dist .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -74,4 +86,12 @@ clean:
 
 .venv/.bench: requirements-bench.lock .venv/.installed
 	@$(PIP) install --require-hashes -r requirements-bench.lock
+	@touch $@
+
+# Ours is installed for its version; what is measured is the tree, by way of PYTHONPATH.
+.venv/.peers: requirements-peers.lock .venv/.installed
+	@"$(PEERS_PYTHON)" -m venv .venv/peers
+	@.venv/peers/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements-peers.lock
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/peers .
+	@.venv/peers/bin/python -m pip --disable-pip-version-check -qq install --no-deps build/peers/*.whl
 	@touch $@

@@ -1,9 +1,10 @@
 """A folder of Markdown, kept as HTML, live: the first example of the page on live components.
 
 ``FolderWatcher`` and ``app_main`` are the page's; below them is what the page leaves to its reader, and a
-demonstration, which copies this repository's own Markdown into ``demo/`` and then changes it::
+demonstration, which copies this repository's own Markdown into ``demo/`` and then changes it; ``make demo``
+goes on from there in the simulator (``demonstration.py``)::
 
-    python scenarios/folder_watcher.py                       the demonstration (make demo)
+    python scenarios/folder_watcher.py                       the demonstration
     liveproof update scenarios/folder_watcher.py --live      the same app, for you to change demo/source
 
 The watch is by ``watchfiles``, as a reader of the page would do it. A source that has to notice whatever the
@@ -207,6 +208,8 @@ app = Place(DEMO).app(Place(DEMO).environment())
 
 # ---- the demonstration
 
+LEFT = ("failure.jsonl", "report.html", "report.txt")
+"""what the simulator leaves beside it"""
 DEADLINE_S = 10.0
 FILES_MIN = 4
 MORE = {
@@ -251,11 +254,7 @@ class Demonstration:
 
     def say(self, what: str, details: str = "", since: float | None = None) -> None:
         """A line; ``since`` is when it began to happen."""
-        line = Text.assemble((f"  {what:<10}", "bold"), f"{details:<52}")
-        if since is not None:
-            line.append(f"{1000 * (time.perf_counter() - since):6.0f} ms", "green")
-        line.rstrip()
-        self._console.print(line)
+        self._console.print(said(what, details, since))
 
     def _check(self, holds: bool, otherwise: str) -> None:
         if not holds:
@@ -354,6 +353,15 @@ class Demonstration:
         self._check(not self._failures, "components failed")
 
 
+def said(what: str, details: str = "", since: float | None = None) -> Text:
+    """A line of the demonstration; ``since`` is when it began to happen."""
+    line = Text.assemble((f"  {what:<10}", "bold"), f"{details:<52}")
+    if since is not None:
+        line.append(f"{1000 * (time.perf_counter() - since):6.0f} ms", "green")
+    line.rstrip()
+    return line
+
+
 def append(path: pathlib.Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
@@ -380,7 +388,7 @@ def clear(place: Place) -> None:
     """
     if not place.base.exists():
         return
-    own = (place.source.name, place.target.name, place.store.name)
+    own = (place.source.name, place.target.name, place.store.name, *LEFT)
     strangers = [path.name for path in place.base.iterdir() if not path.name.startswith(own)]
     if strangers:
         raise DemonstrationError(f"{shown(place.base)} holds {', '.join(strangers)}: name another directory")
@@ -391,24 +399,45 @@ def clear(place: Place) -> None:
     shutil.rmtree(place.base)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="A folder of Markdown, kept as HTML, live.")
+def place_of(description: str) -> Place:
+    """Where the command line asks for it."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("base", nargs="?", type=pathlib.Path, default=DEMO, help="where (default: demo/)")
-    place = Place(parser.parse_args().base.resolve())
-    demonstration = Demonstration(place)
+    return Place(parser.parse_args().base.resolve())
+
+
+def ending(show: Callable[[Place], None], place: Place) -> int:
+    """Show something there; the exit code."""
     try:
-        clear(place)
-        asyncio.run(demonstration.run())
+        show(place)
     except (DemonstrationError, StoreBusyError) as exc:
         print(f"failed: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    return 0
+
+
+def show_live(place: Place) -> None:
+    """The demonstration, with what was there before cleared away."""
+    clear(place)
+    asyncio.run(Demonstration(place).run())
+
+
+def invite(place: Place) -> None:
+    """What the reader may do now."""
     print(f"\nLook at {shown(place.source)} and {shown(place.target)}.")
     if place.base == DEMO:
         command, script = pathlib.Path(sys.prefix) / "bin" / "liveproof", pathlib.Path(__file__).resolve()
         print(f"Change the one and see the other follow:\n  {shown(command)} update {shown(script)} --live")
-    return 0
+
+
+def main() -> int:
+    place = place_of("A folder of Markdown, kept as HTML, live.")
+    code = ending(show_live, place)
+    if code == 0:
+        invite(place)
+    return code
 
 
 if __name__ == "__main__":

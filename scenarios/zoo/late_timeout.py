@@ -15,7 +15,7 @@ async def program(*, fixed: bool) -> None:
         return 1
 
     try:
-        result = await asyncio.wait_for(work(), 0.011)
+        result = await asyncio.wait_for(asyncio.create_task(work()), 0.011)
     except TimeoutError:
         result = 1 if fixed else 0
     assert result == 1

@@ -21,6 +21,7 @@ from liveproof_sim.errors import (
     SimError,
     TapeError,
     UnretrievedError,
+    WorkerError,
 )
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.explore.world import World
@@ -43,6 +44,7 @@ __all__ = [
     "TapeError",
     "UnretrievedError",
     "Verdict",
+    "WorkerError",
     "World",
     "check",
     "explore",

@@ -15,6 +15,7 @@ from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import Fidelity, Limits, Timers
 from liveproof_sim.kernel.tape import Replay, Tape, fingerprint, read_token
 from liveproof_sim.report import render
+from liveproof_sim.report.progress import shown
 from liveproof_sim.shrink import shrink
 from liveproof_sim.trace.events import Trace
 
@@ -37,21 +38,28 @@ def check(
     steps: int = 100_000,
     shrinking: bool = True,
     processes: bool = False,
+    workers: int = 1,
+    progress: bool = False,
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
+
+    With ``workers``, so many processes share the executions; they import the scenario. With ``progress``, a
+    terminal shows how far it is.
 
     Raises:
         OptionError: an option has a value that does not exist.
         ScenarioError: this is no scenario.
         NondeterminismError: the scenario depends on something that the simulator does not control.
+        WorkerError: a worker died.
     """
     if not __debug__:
         raise OptionError("the simulator needs its assertions: run Python without -O")
     limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
     settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks)
     explorer = Explorer(scenario, make(strategy), settings, seed=seed, processes=processes)
-    verdict = explorer.run(executions=executions, seconds=seconds)
+    with shown(name_of(scenario), executions, on=progress) as told:
+        verdict = explorer.run(executions=executions, seconds=seconds, workers=workers, told=told)
     if verdict.failure is not None:
         with exploring(), quiet_collector():
             _finish(explorer, verdict.failure, shrinking=shrinking)

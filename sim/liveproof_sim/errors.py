@@ -11,6 +11,7 @@
         ├── ScenarioError             what was given to explore is no scenario
         ├── SimulatorBug              a broken invariant of the simulator itself
         ├── TapeError                 a token or trace that cannot be read: damaged, or of another version
+        ├── WorkerError               a process that shares an exploration died
         └── Finding                   never raised itself: what a run is failed for, besides exceptions
             ├── DeadlockError         nothing can run, and a task waits
             ├── LeakError             tasks were still running when the scenario had returned
@@ -36,6 +37,7 @@ __all__ = [
     "SimulatorBug",
     "TapeError",
     "UnretrievedError",
+    "WorkerError",
 ]
 
 
@@ -87,6 +89,10 @@ class SimulatorBug(SimError):  # noqa: N818 - our bug has its own name
 
 class TapeError(SimError, ValueError):
     """A token or a trace that cannot be read."""
+
+
+class WorkerError(SimError):
+    """A process that shares an exploration died, or failed in a way that is no finding."""
 
 
 class Finding(SimError):  # noqa: N818 - a base, and no error of ours

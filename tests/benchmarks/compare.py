@@ -105,8 +105,8 @@ def installed(module: str) -> str | None:
         return ""  # a source tree
 
 
-def commit() -> str:
-    """The measured revision of the tree, marked when the runtime has changes on top of it; empty
+def commit(part: str = "runtime") -> str:
+    """The measured revision of the tree, marked when the measured part has changes on top of it; empty
     outside a checkout."""
 
     def git(*args: str) -> str:
@@ -114,7 +114,7 @@ def commit() -> str:
         return done.stdout.strip()
 
     try:
-        changed = "+changes" if git("status", "--porcelain", "--", "runtime") else ""
+        changed = "+changes" if git("status", "--porcelain", "--", part) else ""
         return git("rev-parse", "--short", "HEAD") + changed
     except OSError:
         return ""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["facts", "flushes_per_operation"]
+__all__ = ["facts", "flushes_per_operation", "processor_facts"]
 
 FLUSHES = 200
 BLOCK = 4096
@@ -51,6 +51,16 @@ def _processor() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
+def processor_facts() -> dict[str, str]:
+    """What to know before reading numbers that no disk is part of."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": f"{_processor()}, {available} cores",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+
+
 def facts(directory: Path) -> dict[str, str]:
     """What to know before reading the numbers; ``directory`` is where the stores were kept."""
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
@@ -60,11 +70,8 @@ def facts(directory: Path) -> dict[str, str]:
             overwrite = _flush_us(fd, lambda i: i * BLOCK)
         finally:
             os.close(fd)
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "processor": f"{_processor()}, {available} cores",
-        "system": f"{platform.system()} {platform.release()}",
-        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        **processor_facts(),
         "file system of the stores": _file_system(directory),
         "one disk flush, 4 KiB appended": f"{append:.0f} µs (median of {FLUSHES})",
         "one disk flush, 4 KiB overwritten": f"{overwrite:.0f} µs (median of {FLUSHES})",

@@ -59,6 +59,7 @@ def values(source: Callable[[], Any], seed: int = 0) -> list[Any]:
     return seen
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # from 3.12 on
 @pytest.mark.parametrize("name", list(SOURCES))
 def test_every_source_gives_the_same_in_every_execution(name: str) -> None:
     # imported_monotonic is looked up late, as a module's own code would.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from liveproof_sim import check
 from liveproof_sim.errors import DeadlockError, EscapeError, LivelockError
 from liveproof_sim.kernel.choices import Choices, Entry, Fifo, Kind
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers, run_in
@@ -313,3 +314,30 @@ def test_no_thread_was_made() -> None:
         return await asyncio.to_thread(threading.active_count)
 
     assert run_in(SimLoop(), main()) == threading.active_count()
+
+
+def test_an_abandoned_async_generator_is_closed_at_once_as_in_stock_asyncio() -> None:
+    log: list[str] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            for number in range(3):
+                yield number
+        finally:
+            await asyncio.sleep(0)
+            log.append("closed")
+
+    async def main() -> None:
+        log.clear()
+        async for number in numbers():
+            log.append(f"number {number}")
+            break
+        for _ in range(3):
+            await asyncio.sleep(0)
+        log.append("end")
+
+    asyncio.run(main())
+    stock = list(log)
+    assert stock == ["number 0", "closed", "end"]
+    assert check(main, strategy="fifo").failure is None
+    assert log == stock

@@ -24,6 +24,7 @@ __all__ = ["explore"]
 @click.option("--seed", type=int, metavar="N", help="Where the search starts.")
 @click.option("--fidelity", metavar="NAME", help="any-order (the default) or fifo.")
 @click.option("--timers", metavar="NAME", help="late (the default) or discrete.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="How many processes (1).")
 @click.option("--trace", "trace_file", type=click.Path(path_type=Path), help="Write a failure's trace there.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report there.")
 @click.option("--json", "json_too", is_flag=True, help="Write the verdict as JSON, and nothing else.")
@@ -44,7 +45,7 @@ def explore(
         given = {name: value for name, value in options.items() if value is not None}
         if "seconds" in given:
             given.setdefault("executions", None)
-        verdict = check(found.scenario, **{**found.options, **given})
+        verdict = check(found.scenario, **{"progress": True, **found.options, **given})
     failure = verdict.failure
     command = ""
     if failure is not None and failure.trace is not None and trace_file is not None:

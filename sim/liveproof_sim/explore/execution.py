@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import traceback
 from asyncio import events
 from collections.abc import Iterator
@@ -145,14 +146,14 @@ def execute(
         except LivelockError as raised:
             error = _explain_livelock(raised, loop, labels, _owed(world))
         except (ReplayError, SimulatorBug, KeyboardInterrupt, SystemExit):
-            loop.tear_down()
+            _tear_down(loop)
             raise
         except BaseException as raised:  # noqa: BLE001 - whatever a scenario raises is its outcome
             error = raised
         signature = _signature(error, loop, labels)
         taken, sizes, steps = list(choices.taken), list(choices.sizes), loop.steps
         trace = recorder.finish() if recorder else None
-        stubborn = loop.tear_down()
+        stubborn = _tear_down(loop)
         _close(stubborn)
         for task in loop.tasks:
             task._log_traceback = False
@@ -165,6 +166,18 @@ def execute(
     if trace is not None:
         trace.outcome = signature or "passed"
     return Outcome(error, signature, steps, taken, sizes, trace)
+
+
+def _tear_down(loop: SimLoop) -> list[asyncio.Task[Any]]:
+    """Cancel what is left. What it logs then is no news: it was cut off in the middle."""
+    if all(task.done() for task in loop.tasks):
+        return loop.tear_down()
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        return loop.tear_down()
+    finally:
+        logging.disable(before)
 
 
 async def _in_world(coro: Any, world: World) -> Any:

@@ -4,11 +4,13 @@ generators, exception handlers, signals."""
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any, TypeVar, cast
 
 from liveproof_sim.kernel.jobs import Jobs
+from liveproof_sim.kernel.naming import EAGER, function_name
 from liveproof_sim.kernel.surface import Refusing
 
 __all__ = ["Face"]
@@ -28,7 +30,7 @@ class Face(Refusing):
         self._closed = False
         self._task_factory: Any = None
         self._exception_handler: Any = None
-        self._asyncgens: dict[Any, None] = {}
+        self._asyncgen_refs: dict[int, weakref.ref[Any]] = {}  # a set of them would have no order
 
     def is_closed(self) -> bool:
         return self._closed
@@ -56,6 +58,8 @@ class Face(Refusing):
             if name is None:
                 name = f"Task-{len(self.tasks) + 1}"  # asyncio's own numbers count across loops
             task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
+        if task.done():  # eagerly, so that it has let go of its coroutine
+            setattr(task, EAGER, function_name(coro))
         self.tasks.append(task)
         return task
 
@@ -77,17 +81,23 @@ class Face(Refusing):
 
     # ---- async generators
 
+    @property
+    def _asyncgens(self) -> list[Any]:
+        """Those that have begun and not ended, in the order of their beginnings."""
+        found = (reference() for reference in self._asyncgen_refs.values())
+        return [agen for agen in found if agen is not None and agen.ag_frame is not None]
+
     def _asyncgen_first(self, agen: Any) -> None:
-        self._asyncgens[agen] = None
+        self._asyncgen_refs[len(self._asyncgen_refs)] = weakref.ref(agen)
 
     def _asyncgen_final(self, agen: Any) -> None:
-        self._asyncgens.pop(agen, None)
+        """Nobody refers to it any more: as in asyncio, a task closes it."""
         if not self._closed:
             _ = self.create_task(agen.aclose())
 
     async def shutdown_asyncgens(self) -> None:
-        open_ones = list(self._asyncgens)
-        self._asyncgens.clear()
+        open_ones = self._asyncgens
+        self._asyncgen_refs.clear()
         await asyncio.gather(*(agen.aclose() for agen in open_ones), return_exceptions=True)
 
     # ---- errors, debugging, signals

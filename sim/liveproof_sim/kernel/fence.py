@@ -263,13 +263,16 @@ def _patches() -> list[tuple[Any, str, Any]]:
 
 
 def _aliases(replaced: dict[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
-    """Names that other modules hold of what is replaced."""
+    """Names that other modules hold of what is replaced. Looks at every name of every module, so it is most of
+    what an exploration of a short scenario costs besides its executions."""
+    kinds = dict.fromkeys(map(type, replaced))  # others may not even be hashable
     for name, module in list(sys.modules.items()):
         if module is None or name.startswith(_SKIPPED):
             continue
-        for attribute, value in list(getattr(module, "__dict__", {}).items()):
-            if type(value) in (type(time.time), type(_guard), type) and value in replaced:
-                yield module, attribute, replaced[value]
+        names = list(getattr(module, "__dict__", {}).items())
+        found = [attribute for attribute, value in names if type(value) in kinds and value in replaced]
+        for attribute in found:
+            yield module, attribute, replaced[module.__dict__[attribute]]
 
 
 _installed = 0

@@ -15,7 +15,11 @@ from pathlib import Path
 from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
-__all__ = ["Labels", "Site", "site_of"]
+__all__ = ["EAGER", "Labels", "Site", "function_name", "site_of"]
+
+EAGER = "_liveproof_sim_function"
+"""The attribute that names the function of a task that ended before it was ever scheduled (an eager task, from
+Python 3.12 on). Such a task has no coroutine; to ask for it crashes 3.12.1."""
 
 _DEFAULT_NAME = re.compile(r"Task-\d+")
 _SKIPPED = (str(Path(asyncio.__file__).resolve().parent), str(Path(__file__).resolve().parents[1]))
@@ -66,14 +70,16 @@ class Labels:
         return name
 
     def _name(self, task: asyncio.Task[Any]) -> str:
-        given = task.get_name()
-        base = _function_name(task.get_coro()) if _DEFAULT_NAME.fullmatch(given) else given
+        given = base = task.get_name()
+        if _DEFAULT_NAME.fullmatch(given):
+            base = getattr(task, EAGER, "") or function_name(task.get_coro())
         number = self._counts[base] = self._counts.get(base, 0) + 1
         self._names[task] = name = base if number == 1 and base == given else f"{base}#{number}"
         return name
 
 
-def _function_name(coro: Any) -> str:
+def function_name(coro: Any) -> str:
+    """What a coroutine's function is called, without where it was defined."""
     name: str = getattr(coro, "__qualname__", None) or type(coro).__name__
     return name.rpartition("<locals>.")[2]
 
@@ -125,7 +131,7 @@ def site_of(task: asyncio.Task[Any]) -> Site:
             if not skipped:
                 best = frame
     if last is None:
-        return Site(_function_name(outermost), "", "", 0)
+        return Site(function_name(outermost), "", "", 0)
     frame = best or last
     key = (frame.f_code, frame.f_lineno, last is frame)
     site = _sites.get(key)

@@ -11,8 +11,6 @@ import asyncio
 from types import FrameType
 from typing import Any, NamedTuple
 
-import networkx
-
 from liveproof_sim.kernel.holders import holder_of, missed_by
 from liveproof_sim.kernel.naming import Labels, Site, frames_of, site_of
 
@@ -55,6 +53,8 @@ def waits_of(tasks: list[asyncio.Task[Any]], labels: Labels | None = None) -> li
 
 def cycle_of(waits: list[Wait]) -> list[str]:
     """A closed ring of tasks that wait for each other, if there is one."""
+    import networkx  # noqa: PLC0415 - a third of the time that importing the simulator takes, and seldom needed
+
     graph: networkx.DiGraph[str] = networkx.DiGraph()
     for wait in waits:
         # A wait for several tasks (gather) goes on only after all: any one of them may close the ring.

@@ -63,6 +63,10 @@ class Portfolio(Search):
         self._arm = self._arms[0]
         self._search: Search = self._arm.searches[0]
 
+    @property
+    def arm(self) -> str:
+        return self._arm.name
+
     def measure(self, outcome: Outcome) -> None:
         for arm in self._arms:
             for search in arm.searches:

@@ -39,6 +39,11 @@ class Search:
     systematic = False
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
 
+    @property
+    def arm(self) -> str:
+        """Of a portfolio: which arm ran last."""
+        return ""
+
     def begin(self, choices: Choices, /) -> None:
         """A new execution starts."""
 
