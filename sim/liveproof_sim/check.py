@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from liveproof_sim.errors import OptionError, ReplayError
@@ -36,6 +36,7 @@ def check(
     lateness: float = 0.1,
     steps: int = 100_000,
     shrinking: bool = True,
+    instrument: Sequence[str] = (),
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World.
 
@@ -47,11 +48,22 @@ def check(
     if not __debug__:
         raise OptionError("the simulator needs its assertions: run Python without -O")
     limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
-    settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks)
-    explorer = Explorer(scenario, make(strategy), settings, seed=seed)
+    search = make(strategy)
+    settings = Settings(
+        _member(Fidelity, fidelity),
+        _member(Timers, timers),
+        limits,
+        seed,
+        reduced=search.reduced,
+        instrument=tuple(instrument),
+        leaks=leaks,
+    )
+    if search.reduced and settings.fidelity is Fidelity.FIFO:
+        raise OptionError(f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'")
+    explorer = Explorer(scenario, search, settings, seed=seed)
     verdict = explorer.run(executions=executions, seconds=seconds)
     if verdict.failure is not None:
-        with exploring(), quiet_collector():
+        with exploring(scenario, settings), quiet_collector():
             _finish(explorer, verdict.failure, shrinking=shrinking)
     return verdict
 
@@ -106,10 +118,12 @@ def replay(scenario: Scenario, token: str) -> Verdict:
         _member(Timers, options.get("timers", "late")),
         limits,
         int(options.get("seed", 0)),
+        reduced=bool(options.get("reduced", False)),
+        instrument=tuple(options.get("instrument", ())),
     )
     with_world = takes_world(scenario)
     strategy = Replay(tape)
-    with exploring(), quiet_collector():
+    with exploring(scenario, settings), quiet_collector():
         outcome = execute(scenario, Choices(strategy), settings, with_world=with_world, record=True)
     if not outcome.failed and (left := strategy.left()) is not None:
         raise ReplayError(strategy.position, left, ["the end of the run"])

@@ -14,18 +14,23 @@ from liveproof_sim.errors import (
     DeadlockError,
     LeakError,
     LivelockError,
+    NondeterminismError,
     ReplayError,
     ScenarioError,
     SimulatorBug,
     UnretrievedError,
 )
+from liveproof_sim.explore.history import Follower, Watcher
 from liveproof_sim.explore.world import World
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.fence import fence, installed
+from liveproof_sim.kernel.instrument import instrumented
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers
+from liveproof_sim.kernel.modes import Abandoned, Attached
 from liveproof_sim.kernel.naming import Labels, site_of
 from liveproof_sim.kernel.recorder import Recorder
 from liveproof_sim.kernel.tape import Named
+from liveproof_sim.kernel.traced import traced
 from liveproof_sim.kernel.waits import cycle_of, explain, track_holders, waits_of
 from liveproof_sim.properties import Reached
 from liveproof_sim.trace.events import Trace
@@ -43,6 +48,10 @@ class Settings:
     timers: Timers = Timers.LATE
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
+    reduced: bool = False
+    """whether steps note what they touch, and what has to wait is no step: see kernel/accesses.py"""
+    instrument: tuple[str, ...] = ()
+    """modules to instrument besides the scenario's own"""
     leaks: bool = True
     """whether tasks that are still running at the end are a failure"""
 
@@ -53,6 +62,7 @@ class Settings:
             "timers": self.timers.value,
             "lateness_ns": self.limits.lateness_ns,
             "seed": self.seed,
+            **({"reduced": True, "instrument": list(self.instrument)} if self.reduced else {}),
         }
 
 
@@ -67,6 +77,8 @@ class Outcome:
     taken: list[int]
     sizes: list[int]
     trace: Trace | None = None
+    cut: bool = False
+    """the search gave it up half-way: it says nothing"""
 
     @property
     def failed(self) -> bool:
@@ -95,15 +107,21 @@ def takes_world(scenario: Scenario) -> bool:
 
 
 @contextlib.contextmanager
-def exploring() -> Iterator[None]:
+def exploring(scenario: Scenario, settings: Settings) -> Iterator[None]:
     """What all executions need around them, once.
 
     Raises:
         ScenarioError: an event loop is running here.
+        OptionError: a module can not be instrumented.
     """
     if events._get_running_loop() is not None:
         raise ScenarioError("an event loop is running in this thread: explore from synchronous code")
-    with installed(), track_holders():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(installed())
+        stack.enter_context(track_holders())
+        if settings.reduced:
+            stack.enter_context(traced())
+            stack.enter_context(instrumented(scenario, settings.instrument))
         yield
 
 
@@ -121,8 +139,20 @@ def execute(
     Raises:
         ReplayError: the strategy replays a tape, and that does not fit.
     """
-    loop = SimLoop(choices, fidelity=settings.fidelity, timers=settings.timers, limits=settings.limits)
+    loop = SimLoop(
+        choices,
+        fidelity=settings.fidelity,
+        timers=settings.timers,
+        limits=settings.limits,
+        reduced=settings.reduced,
+    )
     recorder = Recorder(loop) if record else None
+    attached = choices.strategy if isinstance(choices.strategy, Attached) else None
+    if attached is not None:
+        attached.attach(loop)
+    elif settings.reduced:
+        Watcher(loop, Follower(), loop.observer)
+    cut = False
     if isinstance(choices.strategy, Named):
         assert recorder is not None, "this strategy needs names"
         _follow(choices.strategy, recorder)
@@ -139,26 +169,30 @@ def execute(
             error = DeadlockError(explain(loop.tasks, labels))
         except LivelockError as raised:
             error = _explain_livelock(raised, loop, labels)
-        except (ReplayError, SimulatorBug, KeyboardInterrupt, SystemExit):
+        except Abandoned:
+            cut = True
+        except (ReplayError, SimulatorBug, NondeterminismError, KeyboardInterrupt, SystemExit):
             loop.tear_down()
             raise
         except BaseException as raised:  # noqa: BLE001 - whatever a scenario raises is its outcome
             error = raised
         signature = _signature(error, loop)
+        if attached is not None:
+            cut = attached.over(cut=cut)
         taken, sizes, steps = list(choices.taken), list(choices.sizes), loop.steps
         trace = recorder.finish() if recorder else None
         stubborn = loop.tear_down()
         for task in loop.tasks:
             task._log_traceback = False
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-        if stubborn and error is None and settings.leaks:
+        if stubborn and error is None and settings.leaks and not cut:
             names = ", ".join(labels.of(task) for task in stubborn)
             error = LeakError(f"cancelled at the end, and still running: {names}")
             signature = "LeakError: stubborn"
         loop.close()
     if trace is not None:
         trace.outcome = signature or "passed"
-    return Outcome(error, signature, steps, taken, sizes, trace)
+    return Outcome(error, signature, steps, taken, sizes, trace, cut)
 
 
 async def _in_world(coro: Any, world: World) -> Any:

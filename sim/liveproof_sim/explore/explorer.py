@@ -75,7 +75,7 @@ class Explorer:
         if executions is None and seconds is None and not self.search.systematic:
             raise OptionError(f"{self.search.name} has no end of its own: give executions or seconds")
         began = self._clock()
-        with exploring(), quiet_collector():
+        with exploring(self.scenario, self.settings), quiet_collector():
             failed = self._first()
             reason = StopReason.FAILURE if failed else self._rest(executions, seconds, began)
             if reason is None:
@@ -128,6 +128,9 @@ class Explorer:
                 gc.collect(0)
 
     def _note(self, outcome: Outcome, *, own: bool) -> None:
+        if outcome.cut:
+            self.search.learn(outcome, new=False)
+            return
         self._executions += 1
         key = repr(outcome.taken).encode() if len(outcome.taken) < 64 else _digest(outcome.taken)
         count = self._counts[key] = self._counts.get(key, 0) + 1

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from liveproof_sim.errors import OptionError
+from liveproof_sim.explore.dpor import Dpor
 from liveproof_sim.explore.strategies.pct import Pct
 from liveproof_sim.explore.strategies.portfolio import Portfolio
 from liveproof_sim.explore.strategies.pos import Pos
@@ -20,6 +21,8 @@ __all__ = ["NAMES", "make"]
 _MAKERS: dict[str, tuple[Callable[..., Search], tuple[str, ...]]] = {
     "delays": (partial(Systematic, "delays"), ("bound",)),
     "dfs": (partial(Systematic, "dfs"), ()),
+    "dpor": (Dpor, ()),
+    "dpor-source": (partial(Dpor, source=True), ()),
     "fifo": (FifoSearch, ()),
     "pct": (Pct, ("depth", "horizon")),
     "portfolio": (Portfolio, ()),

@@ -30,6 +30,8 @@ class Search:
     name = "search"
     systematic = False
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
+    reduced = False
+    """whether it needs to know what steps touch"""
     fair = True
     """whether every ready task runs in the end, so that a run without an end is a livelock"""
 
