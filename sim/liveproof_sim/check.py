@@ -120,6 +120,7 @@ def replay(scenario: Scenario, token: str) -> Verdict:
         int(options.get("seed", 0)),
         reduced=bool(options.get("reduced", False)),
         instrument=tuple(options.get("instrument", ())),
+        hot=dict.fromkeys(options.get("hot", ())),
     )
     with_world = takes_world(scenario)
     strategy = Replay(tape)

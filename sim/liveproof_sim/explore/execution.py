@@ -52,6 +52,8 @@ class Settings:
     """whether steps note what they touch, and what has to wait is no step: see kernel/accesses.py"""
     instrument: tuple[str, ...] = ()
     """modules to instrument besides the scenario's own"""
+    hot: dict[str, None] = field(default_factory=dict)
+    """of a reduced search: what it has seen to be written by more than one step; it grows"""
     leaks: bool = True
     """whether tasks that are still running at the end are a failure"""
 
@@ -62,7 +64,11 @@ class Settings:
             "timers": self.timers.value,
             "lateness_ns": self.limits.lateness_ns,
             "seed": self.seed,
-            **({"reduced": True, "instrument": list(self.instrument)} if self.reduced else {}),
+            **(
+                {"reduced": True, "instrument": list(self.instrument), "hot": list(self.hot)}
+                if self.reduced
+                else {}
+            ),
         }
 
 
@@ -145,6 +151,7 @@ def execute(
         timers=settings.timers,
         limits=settings.limits,
         reduced=settings.reduced,
+        hot=settings.hot,
     )
     recorder = Recorder(loop) if record else None
     attached = choices.strategy if isinstance(choices.strategy, Attached) else None

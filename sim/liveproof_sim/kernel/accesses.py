@@ -20,8 +20,8 @@ had made before. What was made unseen goes by its type alone, which is coarse an
 
 **Semantics, settled here.** A step is the code of one task between two suspensions; all that it touches
 conflicts or commutes as a block. The ready queue is no resource: any ready task may run. An attempt that has
-to wait is a step like any other, and so is going on after it; but an attempt that does *nothing else* (no
-access before it in its step) and waits for a lock, or in ``world.until``, is no step: the task counts as
+to wait is a step like any other, and so is going on after it; but an attempt that does *nothing else* (all
+that its step has done before is to look at what never changes) and waits for a lock, or in ``world.until``, is no step: the task counts as
 unable to run until it can. So acquisitions race with acquisitions, not with releases. ``put`` and ``get`` of
 a queue conflict when they are about the same item, or when one of them found the queue empty or full. A
 cancellation writes the victim, each of whose steps reads it. A future's results of ``gather`` and ``wait``
@@ -80,25 +80,33 @@ def entered(accesses: Accesses | None) -> Iterator[None]:
     """While a loop runs."""
     global _current  # noqa: PLW0603 - one simulation runs at a time
     outer, _current = _current, accesses
+    if accesses is not None:
+        accesses.muted -= 1
     try:
         yield
     finally:
         _current = outer
+        if accesses is not None:
+            accesses.muted += 1
 
 
 class Accesses:
     """The footprint of the running step, and the names of objects. One per execution."""
 
-    __slots__ = ("_kept", "_made", "_names", "draws", "joins", "maker", "muted", "sites", "step", "where")
+    __slots__ = ("_kept", "_made", "_names", "draws", "hot", "joins", "maker", "muted", "relied", "sites", "step", "where")
 
-    def __init__(self) -> None:
+    def __init__(self, hot: dict[str, None] | None = None) -> None:
+        self.hot: dict[str, None] = {} if hot is None else hot
+        """resources, in words, that are known to be written after the step that touched them first"""
+        self.relied: dict[str, None] = {}
+        """resources that were taken not to be, because a step that did nothing else was none"""
         self.step: Footprint = {}
         self.joins: list[tuple[Hashable, Hashable]] = []
         """(what this step took, what had to be given before): it races with others who took it, and comes after
         who gave without racing with that"""
         self.draws: list[tuple[str, int, int]] = []
         """decisions of this step that are no steps: label, chosen, options"""
-        self.muted = 0
+        self.muted = 1  # until the loop runs: those who explain a run look at tasks, too
         self.maker = ""
         """the label of who is running"""
         self.sites: dict[Hashable, dict[str, None]] | None = None
@@ -144,10 +152,20 @@ class Accesses:
                 self.sites.setdefault(WORLD, {})[why] = None
             self.step[WORLD] = WRITE
 
-    @property
-    def empty(self) -> bool:
-        """Whether the running step has touched nothing yet."""
-        return not self.step and not self.draws
+    def alone(self) -> bool:
+        """Whether the running step has done nothing so far but to look at what never changes."""
+        if self.draws:
+            return False
+        words = []
+        for resource, modes in self.step.items():
+            if modes & (ADD | WRITE):
+                return False
+            word = repr(resource)
+            if word in self.hot:
+                return False
+            words.append(word)
+        self.relied.update(dict.fromkeys(words))
+        return True
 
     @contextmanager
     def mute(self) -> Iterator[None]:

@@ -60,9 +60,10 @@ class SimLoop(Face):
         timers: Timers = Timers.DISCRETE,
         limits: Limits | None = None,
         reduced: bool = False,
+        hot: dict[str, None] | None = None,
     ) -> None:
         super().__init__()
-        self.accesses = Accesses() if reduced else None
+        self.accesses = Accesses(hot) if reduced else None
         self.causes = Causes() if reduced else None
         self.guards: list[Guard] = []
         self.choices = choices or Choices()

@@ -136,7 +136,7 @@ async def _acquire(original: Any, self: asyncio.Lock) -> Any:
     if accesses is None:
         return await original(self)
     taken, given = ("taken", accesses.name(self)), ("given", accesses.name(self))
-    alone = accesses.empty  # nothing but the attempt: to wait for the lock is no step
+    alone = accesses.alone()  # nothing but the attempt: to wait for the lock is no step
     if not _free(self):
         if not alone:
             accesses.write(taken)
@@ -249,7 +249,7 @@ async def _put(original: Any, self: asyncio.Queue[Any], item: Any) -> None:
     if accesses is None:
         await original(self, item)
         return
-    alone = accesses.empty
+    alone = accesses.alone()
     with accesses.mute():
         there = not self.full()
     if not there:
@@ -266,7 +266,7 @@ async def _get(original: Any, self: asyncio.Queue[Any]) -> Any:
     accesses = here()
     if accesses is None:
         return await original(self)
-    alone = accesses.empty
+    alone = accesses.alone()
     with accesses.mute():
         there = not self.empty()
     if not there:

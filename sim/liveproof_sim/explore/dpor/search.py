@@ -78,6 +78,11 @@ class Dpor(Search, Attached):
         """executions that were given up because all that could run was asleep"""
         self.infeasible = 0
         """executions that were given up because a step that was to run could not"""
+        self._relied: dict[str, None] = {}
+        self.executions = 0
+        """since the exploration began, the last time it did"""
+        self.restarts = 0
+        """how often the exploration began anew, because something changed that had seemed constant"""
         self.classes: dict[bytes, None] = {}
         self.keep_classes = False
 
@@ -206,6 +211,10 @@ class Dpor(Search, Attached):
         watcher = self._watcher
         assert watcher is not None
         history = watcher.history
+        if watcher.heat(self._relied):  # what was taken for constant is not: with that known, once more
+            self._begin_anew()
+            return
+        self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
             self.classes[history.digest()] = None
         for later in range(self._fresh, len(history)):
@@ -213,6 +222,15 @@ class Dpor(Search, Attached):
         for pending in watcher.pending:
             self._turn(watcher, pending, len(history))
         self._backtrack()
+
+    def _begin_anew(self) -> None:
+        self._frames = [_Frame({})]
+        self._fresh = 0
+        self._relied = {}
+        self.executions = 0
+        self.redundant = self.infeasible = 0
+        self.restarts += 1
+        self.classes.clear()
 
     def _turn(self, watcher: Watcher, event: Event, end: int) -> None:
         for earlier in event.races:

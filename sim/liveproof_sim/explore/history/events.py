@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeAlias
 
-from liveproof_sim.kernel.accesses import WORLD, WRITE, Footprint, modes_conflict
+from liveproof_sim.kernel.accesses import ADD, WORLD, WRITE, Footprint, modes_conflict
 
 __all__ = ["Event", "History", "Label"]
 
@@ -120,6 +120,14 @@ class History:
             self._known |= 1 << at
         if WORLD in event.footprint:
             self._opaque |= 1 << at
+
+    def written_again(self) -> list[str]:
+        """Resources, in words, that are written after the step that touched them first."""
+        return [
+            repr(resource)
+            for resource, touches in self._touched.items()
+            if any(modes & (ADD | WRITE) for _, modes in touches[1:])
+        ]
 
     def not_after(self, at: int, end: int) -> list[Event]:
         """The events between ``at`` and ``end`` that do not depend on the one at ``at``."""

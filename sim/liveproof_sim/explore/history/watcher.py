@@ -143,9 +143,18 @@ class Watcher(Observer):
             self.history.relate(pending)
             self.pending.append(pending)
 
+    def heat(self, relied: dict[str, None]) -> bool:
+        """Note which resources change; whether some step, of this execution or of those that ``relied`` comes
+        from, was taken for none because that was not known."""
+        hot = self._accesses.hot
+        relied.update(self._accesses.relied)
+        new = [word for word in self.history.written_again() if word not in hot]
+        hot.update(dict.fromkeys(new))
+        return any(word in relied for word in new)
+
     def _was_none(self) -> bool:
         """Whether the step did nothing but begin to wait behind a guard."""
-        if not self._accesses.empty or len(self._loop.guards) <= self._guards or self._entry is None:
+        if self._entry is None or len(self._loop.guards) <= self._guards or not self._accesses.alone():
             return False
         waiter = getattr(getattr(self._entry[1], "__self__", None), "_fut_waiter", None)
         return isinstance(waiter, Guard)
