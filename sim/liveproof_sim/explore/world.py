@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar, overload
 
 import liveproof
@@ -13,6 +13,7 @@ from liveproof.abc.store import Store
 from liveproof.errors import StoppedError
 from liveproof.testing import MemoryStore
 from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.guards import until
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.scheduler import SimScheduler
 from liveproof_sim.properties import Monitors, Reached
@@ -101,6 +102,10 @@ class World:
         if isinstance(options, int):
             return self._loop.choices.draw(Kind.DATA, label, options)
         return options[self._loop.choices.draw(Kind.DATA, label, len(options))]
+
+    async def until(self, predicate: Callable[[], object]) -> None:
+        """Wait until it holds, and go on in the same step: no other task runs in between."""
+        await until(self._loop, predicate)
 
     async def quiet(self) -> None:
         """Wait until nothing is left to do, at any time in the future."""

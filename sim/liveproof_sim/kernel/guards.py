@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Hashable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from liveproof_sim.kernel.accesses import Footprint
+from liveproof_sim.kernel.accesses import Footprint, entered
 from liveproof_sim.kernel.choices import Entry
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Guard:
         assert accesses is not None
         before, joins = accesses.step, accesses.joins
         accesses.step, accesses.joins = dict(self._needs), []
-        self._predicate()
+        with entered(accesses):
+            self._predicate()
         found = accesses.step, accesses.joins
         accesses.step, accesses.joins = before, joins
         return found

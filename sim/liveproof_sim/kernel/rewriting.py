@@ -395,7 +395,9 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         node.left, node.right = self._whole(self.visit(node.left)), self._whole(self.visit(node.right))
-        return node
+        if isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant):
+            return node
+        return ast.copy_location(self._hook("fresh", node), node)
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> Any:
         node.value = self._whole(self.visit(node.value))

@@ -18,7 +18,7 @@ from typing import Any
 
 from liveproof_sim.kernel.accesses import ADD, PART, READ, WRITE, Accesses, here
 
-__all__ = ["attr", "call", "contains", "declared", "delattr_", "delitem", "invoke", "item", "made", "mutated",
+__all__ = ["attr", "call", "contains", "declared", "delattr_", "delitem", "fresh", "invoke", "item", "made", "mutated",
            "seen", "setattr_", "setitem", "whole", "wrote"]
 
 INSTRUMENTED: dict[str, None] = {}
@@ -164,6 +164,14 @@ def whole(thing: Any) -> Any:
     return thing
 
 
+def fresh(thing: Any) -> Any:
+    """The result of an operator; if it is a container, it was made just now."""
+    accesses = here()
+    if accesses is not None and type(thing) in CONTAINERS and not accesses.muted and not accesses.knows(thing):
+        accesses.made(thing)
+    return thing
+
+
 def mutated(thing: Any) -> None:
     """An operator is about to change it in place, if it is a container."""
     accesses = here()
@@ -215,6 +223,8 @@ def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         _note_method(accesses, thing, name, args)
         result = getattr(thing, name)(*args, **kwargs)
         return made(result) if name == "copy" else result
+    if kind in (str, bytes):
+        return fresh(getattr(thing, name)(*args, **kwargs))
     if kind is not ModuleType:
         accesses.note((accesses.name(thing), name), READ)
     return _call(accesses, getattr(thing, name), args, kwargs)
@@ -235,6 +245,8 @@ def _call(accesses: Accesses, function: Any, args: tuple[Any, ...], kwargs: dict
             accesses.opaque(f"{function.__qualname__}() is not instrumented")
     elif kind is BuiltinFunctionType:
         _note_builtin(accesses, function, args)
+        if function is sorted:
+            return fresh(function(*args, **kwargs))
     elif isinstance(function, type):
         return _make(accesses, function, args, kwargs)
     elif kind is functools.partial:

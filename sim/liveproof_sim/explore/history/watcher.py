@@ -117,8 +117,9 @@ class Watcher(Observer):
         control = getattr(task, "control", None)
         if control is not None:
             accesses.read(control)
-            with accesses.mute():
-                over = task.done()  # type: ignore[union-attr]
+            accesses.muted += 1
+            over = task.done()  # type: ignore[union-attr]
+            accesses.muted -= 1
             if over:
                 accesses.write(task.ending)  # type: ignore[union-attr]
         draws = tuple(chosen for _, chosen, _ in accesses.draws)
