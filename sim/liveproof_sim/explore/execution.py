@@ -54,6 +54,8 @@ class Settings:
     """modules to instrument besides the scenario's own"""
     hot: dict[str, None] = field(default_factory=dict)
     """of a reduced search: what it has seen to be written by more than one step; it grows"""
+    opaque: dict[str, None] = field(default_factory=dict)
+    """of a reduced search: code that ran and is not instrumented; it grows"""
     leaks: bool = True
     """whether tasks that are still running at the end are a failure"""
 
@@ -153,6 +155,8 @@ def execute(
         reduced=settings.reduced,
         hot=settings.hot,
     )
+    if loop.accesses is not None:
+        loop.accesses.unknown = settings.opaque
     recorder = Recorder(loop) if record else None
     attached = choices.strategy if isinstance(choices.strategy, Attached) else None
     if attached is not None:

@@ -158,6 +158,8 @@ class Explorer:
         verdict = Verdict(Status.SAMPLED, reason, self._executions, self.search.name, len(counts))
         verdict.seconds = seconds
         verdict.arms = self.search.arms()
+        verdict.reduction = self.search.counts()
+        verdict.opaque = list(self.settings.opaque)
         verdict.missed = self.reached.missed()
         verdict.failure = failure
         verdict.curve = [*self._curve, (self._executions, len(counts))]
@@ -189,6 +191,11 @@ class Explorer:
         )
         return [
             "tasks switch only where they await",
+            *(
+                ["operators and properties of classes that are not instrumented touch nothing"]
+                if self.settings.reduced
+                else []
+            ),
             timers,
             f"random values are those of seed {self.settings.seed}",
             "threads run in one go"

@@ -93,7 +93,7 @@ def entered(accesses: Accesses | None) -> Iterator[None]:
 class Accesses:
     """The footprint of the running step, and the names of objects. One per execution."""
 
-    __slots__ = ("_kept", "_made", "_names", "draws", "hot", "joins", "maker", "muted", "relied", "sites", "step", "where")
+    __slots__ = ("_kept", "_made", "_names", "draws", "hot", "joins", "maker", "muted", "relied", "sites", "step", "unknown", "where")
 
     def __init__(self, hot: dict[str, None] | None = None) -> None:
         self.hot: dict[str, None] = {} if hot is None else hot
@@ -106,6 +106,8 @@ class Accesses:
         who gave without racing with that"""
         self.draws: list[tuple[str, int, int]] = []
         """decisions of this step that are no steps: label, chosen, options"""
+        self.unknown: dict[str, None] = {}
+        """why steps conflict with everything"""
         self.muted = 1  # until the loop runs: those who explain a run look at tasks, too
         self.maker = ""
         """the label of who is running"""
@@ -148,8 +150,7 @@ class Accesses:
     def opaque(self, why: str) -> None:
         """The running step does something unknown."""
         if not self.muted:
-            if self.sites is not None:
-                self.sites.setdefault(WORLD, {})[why] = None
+            self.unknown[why] = None
             self.step[WORLD] = WRITE
 
     def alone(self) -> bool:

@@ -13,8 +13,9 @@ from typing import Any
 from liveproof_sim.kernel.choices import Entry
 from liveproof_sim.kernel.jobs import Job
 
-__all__ = ["CLOCK", "LANE", "Causes", "owner_of"]
+__all__ = ["CLOCK", "LANE", "MAIN", "Causes", "owner_of"]
 
+MAIN = "0"
 LANE = "lane"
 CLOCK = "clock"
 

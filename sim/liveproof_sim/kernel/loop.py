@@ -278,8 +278,6 @@ class SimLoop(Face):
                         ready.append(lane.popleft())
                 options = len(ready)
                 if options == 0:
-                    if self._stopping:  # of a reduced search: all that could still run has run
-                        break
                     if not self._idle():
                         return False
                 else:
@@ -309,12 +307,14 @@ class SimLoop(Face):
                                 callback._run()
                         else:
                             context.run(callback, *args)
-                        if self._stopping and self.causes is None:
+                        if self._stopping:
                             break
                         if self.steps >= self._check_at:
                             self._check_limits()
                 if plumb or self._held:
                     self._flush()
+                    if self._stopping:  # of a reduced search: the main task has ended
+                        break
                 if self.after_step is not None:
                     self.after_step()
         finally:
@@ -431,9 +431,11 @@ class SimLoop(Face):
             self._run_plumbing()
         while self._held:
             self._settle_all()
+        if self.observer is not None:
+            self.observer.ended()
         rest = sorted([*self._ready, *self._lane], key=_number)
         for entry in rest:
-            if entry[0] >= self._batch_end:
+            if entry[0] >= self._batch_end and self.causes is None:
                 break
             (self._ready if entry in self._ready else self._lane).remove(entry)
             _, callback, args, context = entry

@@ -62,6 +62,9 @@ class Observer:
     def tick(self) -> None:
         """Time moves on, because nothing is ready."""
 
+    def ended(self) -> None:
+        """The main task has ended; what runs now decides nothing any more."""
+
 
 class SimTimer(asyncio.TimerHandle):
     """A pending call."""

@@ -18,6 +18,9 @@ Departs from the paper:
   the end of the execution (``pending``).
 - Time that moves when nothing is ready is no event: what follows comes after all before it.
 
+An execution longer than ``depth`` steps goes on first in, first out, and is not turned round beyond that; the
+verdict then is within that bound.
+
 ``source=True`` is source-DPOR (algorithm 1): only the first step of a turned race is remembered, which is
 cheaper per execution and may run into the sleep set.
 """
@@ -25,9 +28,9 @@ cheaper per execution and may run into the sleep set.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from liveproof_sim.errors import NondeterminismError
+from liveproof_sim.errors import NondeterminismError, OptionError
 from liveproof_sim.explore.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.history import Event, Label, Watcher
@@ -63,8 +66,12 @@ class Dpor(Search, Attached):
     systematic = True
     reduced = True
 
-    def __init__(self, *, source: bool = False) -> None:
+    def __init__(self, depth: int = 2000, *, source: bool = False) -> None:
+        if depth < 1:
+            raise OptionError(f"dpor: depth must be at least 1, not {depth}")
         self.name = "dpor-source" if source else "dpor"
+        self._depth = depth
+        self._deeper = False
         self._source = source
         self._frames: list[_Frame] = []
         self._begun = False
@@ -104,10 +111,16 @@ class Dpor(Search, Attached):
 
     def choose(self, processes: list[str]) -> int:
         """Who runs: as the frame says, or else whoever ran last, or the first that is not asleep."""
+        self._drawn = []
+        if self._at >= self._depth:
+            self._deeper = True
+            self._forced = ()
+            assert self._watcher is not None
+            self._watcher.ended()
+            return 0
         if self._at == len(self._frames):
             self._frames.append(_Frame(self._sleep_here()))
         frame = self._frames[self._at]
-        self._drawn = []
         if frame.branch is None and frame.tree:
             frame.branch = frame.tree.pop(0)
         if frame.branch is not None:
@@ -157,6 +170,8 @@ class Dpor(Search, Attached):
         raise Abandoned("a step that was to run is waiting")
 
     def erased(self, process: str) -> None:
+        if self._at >= self._depth:
+            return
         frame = self._frames[self._at]
         if frame.branch is not None:
             self._infeasible(frame, process, ["the others"])
@@ -170,6 +185,9 @@ class Dpor(Search, Attached):
         return chosen
 
     def happened(self, event: Event) -> None:
+        if self._at >= self._depth:
+            self._at += 1
+            return
         frame = self._frames[self._at]
         if frame.event is not None and frame.event.label != event.label:
             raise NondeterminismError(f"step {self._at} was {frame.event.label} before, and now {event.label}")
@@ -182,7 +200,7 @@ class Dpor(Search, Attached):
         frame.branch.label = event.label
         frame.branch.footprint = event.footprint
         self._at += 1
-        if self._at == len(self._frames):
+        if self._at == len(self._frames) and self._at < self._depth:
             below = _Frame(self._sleep_here(), frame.branch.children)
             frame.branch.children = []
             self._frames.append(below)
@@ -217,7 +235,7 @@ class Dpor(Search, Attached):
         self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
             self.classes[history.digest()] = None
-        for later in range(self._fresh, len(history)):
+        for later in range(self._fresh, min(len(history), self._depth)):
             self._turn(watcher, history.events[later], later)
         for pending in watcher.pending:
             self._turn(watcher, pending, len(history))
@@ -234,6 +252,8 @@ class Dpor(Search, Attached):
 
     def _turn(self, watcher: Watcher, event: Event, end: int) -> None:
         for earlier in event.races:
+            if earlier >= self._depth:
+                continue
             frame = self._frames[earlier]
             sequence = [*watcher.history.not_after(earlier, end), event]
             asleep = frame.sleep.items()
@@ -258,9 +278,16 @@ class Dpor(Search, Attached):
     def exhausted(self) -> bool:
         return self._begun and not self._frames
 
-    def counts(self) -> dict[str, Any]:
-        """For reports."""
-        return {"redundant": self.redundant, "infeasible": self.infeasible}
+    def bounds(self) -> dict[str, int]:
+        return {"depth": self._depth} if self._deeper else {}
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "classes": self.executions,
+            "redundant": self.redundant,
+            "infeasible": self.infeasible,
+            "restarts": self.restarts,
+        }
 
 
 def _undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:

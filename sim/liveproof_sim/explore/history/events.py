@@ -96,9 +96,11 @@ class History:
             if resource == WORLD:
                 found |= self._known
                 continue
-            for at, others in self._touched.get(resource, ()):
+            for at, others in reversed(self._touched.get(resource, ())):
                 if modes_conflict(modes, others):
                     found |= 1 << at
+                if others & WRITE:
+                    break  # it comes after all that touched the resource before it
         if footprint:
             found |= self._opaque
         order = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from liveproof_sim.explore.history.events import Event, History
-from liveproof_sim.kernel.causes import CLOCK
+from liveproof_sim.kernel.accesses import WORLD
+from liveproof_sim.kernel.causes import CLOCK, MAIN
 from liveproof_sim.kernel.choices import Entry
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.loop import Observer, SimLoop
@@ -58,6 +59,7 @@ class Watcher(Observer):
         self.history = History()
         self.pending: list[Event] = []
         """what would happen next to those that wait, if they could go on"""
+        self._over = False
         self.decided = False
         loop.observer = self
         loop.choices.noted = self.drew
@@ -69,11 +71,17 @@ class Watcher(Observer):
 
     def pick(self, ready: list[Entry], clock: bool) -> int:
         """Ask, unless there is only one, of which :meth:`before` tells."""
+        if self._over:
+            return 0
         self.close()
         self.decided = True
         return self._driver.choose(self.processes(ready, clock))
 
     def before(self, entry: Entry | None, chosen: int, options: int) -> None:
+        if self._over:
+            if self._also is not None:
+                self._also.before(entry, chosen, options)
+            return
         if not self.decided:
             self.close()
             process = CLOCK if entry is None else self._causes.of(entry)[0]
@@ -104,6 +112,10 @@ class Watcher(Observer):
         if self._also is not None:
             self._also.tick()
 
+    def ended(self) -> None:
+        self.close()
+        self._over = True
+
     def close(self) -> None:
         """The step that ran last is over, if there is one that was not closed."""
         if not self._process:
@@ -122,6 +134,8 @@ class Watcher(Observer):
             accesses.muted -= 1
             if over:
                 accesses.write(task.ending)  # type: ignore[union-attr]
+                if process == MAIN:  # who has not ended by now is leaked: all that others do is before it or not
+                    accesses.write(WORLD)
         draws = tuple(chosen for _, chosen, _ in accesses.draws)
         options = tuple(number for _, _, number in accesses.draws)
         event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by)
@@ -134,6 +148,8 @@ class Watcher(Observer):
 
     def finish(self) -> None:
         """The execution is over. Whoever waits behind a guard would have gone on if that held."""
+        if self._over and self._loop.tasks and not self._loop.tasks[0].done():
+            return  # given up noting half-way
         self.close()
         for guard in self._loop.guards:
             if guard.over or guard.entry is not None:

@@ -21,8 +21,8 @@ __all__ = ["NAMES", "make"]
 _MAKERS: dict[str, tuple[Callable[..., Search], tuple[str, ...]]] = {
     "delays": (partial(Systematic, "delays"), ("bound",)),
     "dfs": (partial(Systematic, "dfs"), ()),
-    "dpor": (Dpor, ()),
-    "dpor-source": (partial(Dpor, source=True), ()),
+    "dpor": (Dpor, ("depth",)),
+    "dpor-source": (partial(Dpor, source=True), ("depth",)),
     "fifo": (FifoSearch, ()),
     "pct": (Pct, ("depth", "horizon")),
     "portfolio": (Portfolio, ()),

@@ -63,6 +63,10 @@ class Search:
         """What cut the search, if it is exhausted; empty: nothing did."""
         return {}
 
+    def counts(self) -> dict[str, int]:
+        """Of a search that reduces: what it ran, by name."""
+        return {}
+
     def arms(self) -> dict[str, dict[str, float]]:
         """For a portfolio: what each arm did."""
         return {}
