@@ -162,7 +162,7 @@ def execute(
     if attached is not None:
         attached.attach(loop)
     elif settings.reduced:
-        Watcher(loop, Follower(), loop.observer)
+        Watcher(loop, Follower(), loop.observer, relating=False)
     cut = False
     if isinstance(choices.strategy, Named):
         assert recorder is not None, "this strategy needs names"

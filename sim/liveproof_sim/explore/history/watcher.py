@@ -44,7 +44,9 @@ class Follower:
 class Watcher(Observer):
     """Made for one execution; attaches itself to the loop."""
 
-    def __init__(self, loop: SimLoop, driver: Driver, also: Observer | None = None) -> None:
+    def __init__(
+        self, loop: SimLoop, driver: Driver, also: Observer | None = None, *, relating: bool = True
+    ) -> None:
         assert loop.causes is not None
         assert loop.accesses is not None
         self._loop = loop
@@ -56,6 +58,8 @@ class Watcher(Observer):
         self._process = ""
         self._enabled_by = 0
         self._guards = 0
+        self._relating = relating  # whether somebody wants to know what happened before what
+        self._count = 0
         self.history = History()
         self.pending: list[Event] = []
         """what would happen next to those that wait, if they could go on"""
@@ -93,7 +97,7 @@ class Watcher(Observer):
         self._entry = entry
         process, enabled_by = (CLOCK, causes.barrier) if entry is None else causes.of(entry)
         self._process, self._enabled_by = process, enabled_by
-        causes.running, causes.step = process, len(self.history)
+        causes.running, causes.step = process, self._count if self._relating else -1
         self._guards = len(self._loop.guards)
         self._accesses.begin(process)
         if entry is None:
@@ -108,7 +112,8 @@ class Watcher(Observer):
 
     def tick(self) -> None:
         self.close()
-        self._causes.tick(len(self.history))
+        if self._relating:
+            self._causes.tick(self._count)
         if self._also is not None:
             self._also.tick()
 
@@ -139,8 +144,10 @@ class Watcher(Observer):
         draws = tuple(chosen for _, chosen, _ in accesses.draws)
         options = tuple(number for _, _, number in accesses.draws)
         event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by)
-        self.history.relate(event)
-        self.history.append(event)
+        if self._relating:
+            self.history.relate(event)
+            self.history.append(event)
+        self._count += 1
         accesses.step = {}
         accesses.joins = []
         accesses.draws = []
