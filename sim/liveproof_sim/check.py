@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from liveproof_sim.errors import OptionError, ReplayError
+from liveproof_sim.errors import OptionError, ReplayError, TapeError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
 from liveproof_sim.explore.scenario import about, name_of
@@ -40,6 +40,7 @@ def check(
     processes: bool = False,
     workers: int = 1,
     progress: bool = False,
+    instrument: Sequence[str] = (),
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
@@ -56,12 +57,25 @@ def check(
     if not __debug__:
         raise OptionError("the simulator needs its assertions: run Python without -O")
     limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
-    settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks)
-    explorer = Explorer(scenario, make(strategy), settings, seed=seed, processes=processes)
+    search = make(strategy)
+    settings = Settings(
+        _member(Fidelity, fidelity),
+        _member(Timers, timers),
+        limits,
+        seed,
+        leaks,
+        reduced=search.reduced,
+        instrument=tuple(instrument),
+    )
+    if search.reduced and settings.fidelity is Fidelity.FIFO:
+        raise OptionError(
+            f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
+        )
+    explorer = Explorer(scenario, search, settings, seed=seed, processes=processes)
     with shown(name_of(scenario), executions, on=progress) as told:
         verdict = explorer.run(executions=executions, seconds=seconds, workers=workers, told=told)
     if verdict.failure is not None:
-        with exploring(), quiet_collector():
+        with exploring(scenario, settings), quiet_collector():
             _finish(explorer, verdict.failure, shrinking=shrinking)
     return verdict
 
@@ -111,21 +125,13 @@ def replay(scenario: Scenario, tape: str | Trace) -> Verdict:
     """
     recorded = tape if isinstance(tape, Trace) else Trace(token=tape)
     made = read_token(recorded.token)
-    options = made.options
-    limits = Limits(
-        steps=int(options.get("steps", Limits().steps)),
-        lateness_ns=int(options.get("lateness_ns", Limits().lateness_ns)),
-    )
-    settings = Settings(
-        _member(Fidelity, options.get("fidelity", "any-order")),
-        _member(Timers, options.get("timers", "late")),
-        limits,
-        int(options.get("seed", 0)),
-        bool(options.get("leaks", True)),
-    )
+    try:
+        settings = Settings.of(made.options)
+    except (TypeError, ValueError) as error:
+        raise TapeError(f"this token has options that do not exist here: {error}") from None
     with_world = takes_world(scenario)
     strategy = Replay(made)
-    with exploring(), quiet_collector():
+    with exploring(scenario, settings), quiet_collector():
         outcome = execute(scenario, Choices(strategy), settings, with_world=with_world, record=True)
     if not outcome.failed and (left := strategy.left()) is not None:
         raise ReplayError(strategy.position, left, ["the end of the run"])

@@ -20,7 +20,6 @@ from liveproof_sim.explore.determinism import SUSPECTS
 from liveproof_sim.explore.execution import Outcome, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.strategies import Positions
 from liveproof_sim.kernel.choices import Choices
-from liveproof_sim.kernel.loop import Fidelity, Limits, Timers
 from liveproof_sim.trace.codec import dump, load
 from liveproof_sim.trace.diff import first_difference
 
@@ -46,8 +45,6 @@ def compare_elsewhere(scenario: Callable[..., Any], settings: Settings, outcome:
         **settings.as_options(),
         "module": module,
         "name": name,
-        "leaks": settings.leaks,
-        "steps": settings.limits.steps,
         "taken": outcome.taken,
     }
     hashes = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
@@ -78,10 +75,8 @@ def answer() -> None:
     found: Any = pkgutil.resolve_name(f"{request['module']}:{request['name']}")
     exploration = getattr(found, "exploration", None)  # what @explore has made a test of
     scenario = found if exploration is None else exploration.scenario
-    limits = Limits(steps=request["steps"], lateness_ns=request["lateness_ns"])
-    fidelity, timers = Fidelity(request["fidelity"]), Timers(request["timers"])
-    settings = Settings(fidelity, timers, limits, request["seed"], request["leaks"])
-    with exploring():
+    settings = Settings.of(request)
+    with exploring(scenario, settings):
         outcome = execute(
             scenario,
             Choices(Positions(request["taken"])),

@@ -8,7 +8,7 @@ import inspect
 import logging
 import traceback
 from asyncio import events
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,20 +17,25 @@ from liveproof_sim.errors import (
     LeakError,
     LivelockError,
     MonitorError,
+    NondeterminismError,
     ReplayError,
     ScenarioError,
     SimulatorBug,
     UnretrievedError,
 )
+from liveproof_sim.explore.history import Follower, Watcher
 from liveproof_sim.explore.scenario import Bound, Scenario, require_async
 from liveproof_sim.explore.world import World
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.fence import fence, installed
 from liveproof_sim.kernel.holders import track_holders
+from liveproof_sim.kernel.instrument import instrumented
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers
+from liveproof_sim.kernel.modes import Abandoned, Attached
 from liveproof_sim.kernel.naming import Labels, site_of
 from liveproof_sim.kernel.recorder import Recorder
 from liveproof_sim.kernel.tape import Named
+from liveproof_sim.kernel.traced import traced
 from liveproof_sim.kernel.waits import explain, explain_ring, places_of, waits_of
 from liveproof_sim.properties import Reached
 from liveproof_sim.trace.events import Trace
@@ -48,6 +53,36 @@ class Settings:
     seed: int = 0
     leaks: bool = True
     """whether tasks that are still running at the end are a failure"""
+    reduced: bool = False
+    """whether steps note what they touch, and what has to wait is no step: see kernel/accesses.py"""
+    instrument: tuple[str, ...] = ()
+    """modules to instrument besides the scenario's own"""
+    hot: dict[str, None] = field(default_factory=dict)
+    """of a reduced search: what it has seen to be written by more than one step; it grows"""
+    opaque: dict[str, None] = field(default_factory=dict)
+    """of a reduced search: code that ran and is not instrumented; it grows"""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Settings:
+        """From what :meth:`as_options` gave, perhaps of an older token.
+
+        Raises:
+            ValueError: a value that it cannot have.
+        """
+        ordinary = Limits()
+        return cls(
+            Fidelity(options.get("fidelity", "any-order")),
+            Timers(options.get("timers", "late")),
+            Limits(
+                steps=int(options.get("steps", ordinary.steps)),
+                lateness_ns=int(options.get("lateness_ns", ordinary.lateness_ns)),
+            ),
+            int(options.get("seed", 0)),
+            bool(options.get("leaks", True)),
+            reduced=bool(options.get("reduced", False)),
+            instrument=tuple(options.get("instrument", ())),
+            hot=dict.fromkeys(options.get("hot", ())),
+        )
 
     def as_options(self) -> dict[str, Any]:
         """For a token."""
@@ -58,6 +93,11 @@ class Settings:
             "seed": self.seed,
             "leaks": self.leaks,
             "steps": self.limits.steps,
+            **(
+                {"reduced": True, "instrument": list(self.instrument), "hot": list(self.hot)}
+                if self.reduced
+                else {}
+            ),
         }
 
 
@@ -72,6 +112,8 @@ class Outcome:
     taken: list[int]
     sizes: list[int]
     trace: Trace | None = None
+    cut: bool = False
+    """the search gave it up half-way: it says nothing"""
 
     @property
     def failed(self) -> bool:
@@ -100,15 +142,21 @@ def takes_world(scenario: Scenario) -> bool:
 
 
 @contextlib.contextmanager
-def exploring() -> Iterator[None]:
-    """What all executions need around them, once.
+def exploring(scenario: Scenario | None = None, settings: Settings | None = None) -> Iterator[None]:
+    """What all executions need around them, once; more of it if the settings are those of a reduced search.
 
     Raises:
         ScenarioError: an event loop is running here.
+        OptionError: a module can not be instrumented.
     """
     if events._get_running_loop() is not None:
         raise ScenarioError("an event loop is running in this thread: explore from synchronous code")
-    with installed(), track_holders():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(installed())
+        stack.enter_context(track_holders())
+        if scenario is not None and settings is not None and settings.reduced:
+            stack.enter_context(traced())
+            stack.enter_context(instrumented(scenario, settings.instrument))
         yield
 
 
@@ -126,8 +174,23 @@ def execute(
     Raises:
         ReplayError: the strategy replays a tape, and that does not fit.
     """
-    loop = SimLoop(choices, fidelity=settings.fidelity, timers=settings.timers, limits=settings.limits)
+    loop = SimLoop(
+        choices,
+        fidelity=settings.fidelity,
+        timers=settings.timers,
+        limits=settings.limits,
+        reduced=settings.reduced,
+        hot=settings.hot,
+    )
+    if loop.accesses is not None:
+        loop.accesses.unknown = settings.opaque
     recorder = Recorder(loop) if record else None
+    attached = choices.strategy if isinstance(choices.strategy, Attached) else None
+    if attached is not None:
+        attached.attach(loop)
+    elif settings.reduced:
+        Watcher(loop, Follower(), loop.observer, relating=False)
+    cut = False
     if isinstance(choices.strategy, Named):
         assert recorder is not None, "this strategy needs names"
         _follow(choices.strategy, recorder)
@@ -145,12 +208,16 @@ def execute(
             error = DeadlockError("\n".join([told, *_owed(world)]))
         except LivelockError as raised:
             error = _explain_livelock(raised, loop, labels, _owed(world))
-        except (ReplayError, SimulatorBug, KeyboardInterrupt, SystemExit):
+        except Abandoned:
+            cut = True
+        except (ReplayError, SimulatorBug, NondeterminismError, KeyboardInterrupt, SystemExit):
             _tear_down(loop)
             raise
         except BaseException as raised:  # noqa: BLE001 - whatever a scenario raises is its outcome
             error = raised
         signature = _signature(error, loop, labels)
+        if attached is not None:
+            cut = attached.over(cut=cut)
         taken, sizes, steps = list(choices.taken), list(choices.sizes), loop.steps
         trace = recorder.finish() if recorder else None
         stubborn = _tear_down(loop)
@@ -158,14 +225,14 @@ def execute(
         for task in loop.tasks:
             task._log_traceback = False
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-        if stubborn and error is None and settings.leaks:
+        if stubborn and error is None and settings.leaks and not cut:
             names = ", ".join(labels.of(task) for task in stubborn)
             error = LeakError(f"cancelled at the end, and still running: {names}")
             signature = "LeakError: stubborn"
         loop.close()
     if trace is not None:
         trace.outcome = signature or "passed"
-    return Outcome(error, signature, steps, taken, sizes, trace)
+    return Outcome(error, signature, steps, taken, sizes, trace, cut)
 
 
 def _tear_down(loop: SimLoop) -> list[asyncio.Task[Any]]:

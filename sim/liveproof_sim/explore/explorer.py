@@ -64,7 +64,7 @@ def _work(
 ) -> None:
     """A worker's share of an exploration."""
     explorer = Explorer(scenario, options.search, options.settings, seed=options.seed)
-    with exploring(), quiet_collector():
+    with exploring(scenario, options.settings), quiet_collector():
         explorer.share(options.ordinary, turn, limit, tell)
 
 
@@ -121,7 +121,7 @@ class Explorer:
         if executions is None and seconds is None and not self.search.systematic:
             raise OptionError(f"{self.search.name} has no end of its own: give executions or seconds")
         began = self._clock()
-        with exploring(), quiet_collector():
+        with exploring(self.scenario, self.settings), quiet_collector():
             failed = self._first()
             if failed:
                 reason: StopReason | None = StopReason.FAILURE
@@ -187,6 +187,9 @@ class Explorer:
         gc.collect(self._executions % COLLECT_MORE_EVERY == 0)
 
     def _note(self, outcome: Outcome, *, own: bool) -> None:
+        if outcome.cut:
+            self.search.learn(outcome, new=False)
+            return
         new = self._count(_behaviour(outcome.taken))
         if own:
             self.search.learn(outcome, new=new)
@@ -297,6 +300,8 @@ class Explorer:
         verdict = Verdict(Status.SAMPLED, reason, self._executions, self.search.name, len(counts))
         verdict.seconds = seconds
         verdict.arms = self._arms or self.search.arms()
+        verdict.reduction = self.search.counts()
+        verdict.opaque = list(self.settings.opaque)
         verdict.missed = self.reached.missed()
         verdict.failure = failure
         verdict.curve = [*self._curve, (self._executions, len(counts))]
@@ -328,6 +333,11 @@ class Explorer:
         )
         return [
             "tasks switch only where they await",
+            *(
+                ["operators and properties of classes that are not instrumented touch nothing"]
+                if self.settings.reduced
+                else []
+            ),
             timers,
             f"random values are those of seed {self.settings.seed}",
             "threads run in one go"

@@ -98,6 +98,12 @@ class Verdict:
     bounds: dict[str, int] = field(default_factory=dict)
     assumptions: list[str] = field(default_factory=list)
     arms: dict[str, dict[str, float]] = field(default_factory=dict)
+    reduction: dict[str, int] = field(default_factory=dict)
+    """of a search that reduces: classes of orders run to their end since it began, the last time it did; executions
+    that were given up because they were redundant, or because a step that was to run had to wait; and how often it
+    began anew because something changed that had seemed constant"""
+    opaque: list[str] = field(default_factory=list)
+    """code that is not instrumented: its steps were taken to conflict with everything"""
     missed: list[str] = field(default_factory=list)
     """every ``sometimes`` that no execution reached"""
     failure: Failure | None = None
@@ -125,6 +131,9 @@ class Verdict:
                 )
             case Status.INCONCLUSIVE:
                 text = f"inconclusive after {runs}: {self.reason.value}"
+        if self.opaque:
+            text += f"; taken to conflict with everything: {', '.join(self.opaque[:3])}"
+            text += f" and {len(self.opaque) - 3} more" if len(self.opaque) > 3 else ""
         if self.missed:
             text += f"; never reached: {', '.join(self.missed)}"
         return text

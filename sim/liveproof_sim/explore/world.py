@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import liveproof
@@ -16,6 +16,7 @@ from liveproof_sim.fakes.faults import Faults
 from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
 from liveproof_sim.kernel.choices import Calming, Kind
 from liveproof_sim.kernel.fence import EPOCH_NS
+from liveproof_sim.kernel.guards import until
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.scheduler import SimScheduler
 from liveproof_sim.properties import Monitors, Reached, drawn
@@ -146,6 +147,10 @@ class World:
         """A number below ``options``, or one of them, or a value of a Hypothesis strategy; the first, or the
         simplest, is the ordinary one."""
         return drawn(lambda count: self._loop.choices.draw(Kind.DATA, label, count), options, label)
+
+    async def until(self, predicate: Callable[[], object]) -> None:
+        """Wait until it holds, and go on in the same step: no other task runs in between."""
+        await until(self._loop, predicate)
 
     async def quiet(self) -> None:
         """Wait until nothing is left to do, at any time in the future."""

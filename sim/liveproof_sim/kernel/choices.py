@@ -115,7 +115,7 @@ class Calming:
 class Choices:
     """The decisions of one execution: asked of a strategy, and recorded."""
 
-    __slots__ = ("_streams", "calm", "last", "others", "seed", "sizes", "strategy", "taken", "told")
+    __slots__ = ("_streams", "calm", "last", "noted", "others", "seed", "sizes", "strategy", "taken", "told")
 
     def __init__(self, strategy: Strategy | None = None, *, seed: int = 0) -> None:
         self.strategy: Strategy = strategy or Fifo()
@@ -126,6 +126,7 @@ class Choices:
         self.last: Any = None  # what ran last, for strategies that count switches
         self.others: dict[int, tuple[Kind, str]] = {}  # positions in the tape that are not steps
         self.told: Callable[[Kind, str, int, int], None] | None = None  # a recorder, if there is one
+        self.noted: Callable[[str, int, int], None] | None = None  # whoever notes what steps do
         self._streams: dict[str, Stream] = {}
         self.strategy.begin(self)
 
@@ -156,6 +157,8 @@ class Choices:
         self.others[len(self.taken)] = (kind, label)
         self.taken.append(chosen)
         self.sizes.append(options)
+        if self.noted is not None:
+            self.noted(label, chosen, options)
         if self.told is not None:
             self.told(kind, label, chosen, options)
         return chosen

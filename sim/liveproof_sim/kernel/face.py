@@ -9,9 +9,11 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, TypeVar, cast
 
+from liveproof_sim.kernel.accesses import Accesses
 from liveproof_sim.kernel.jobs import Jobs
 from liveproof_sim.kernel.naming import EAGER, function_name
 from liveproof_sim.kernel.surface import Refusing
+from liveproof_sim.kernel.traced import TracedFuture, TracedTask
 
 __all__ = ["Face"]
 
@@ -21,6 +23,7 @@ T = TypeVar("T")
 class Face(Refusing):
     """See the module. What decides is in :class:`liveproof_sim.kernel.loop.SimLoop`."""
 
+    accesses: Accesses | None
     jobs: Jobs
     add_external: Callable[..., None]
 
@@ -42,7 +45,7 @@ class Face(Refusing):
     # ---- futures, tasks, threads
 
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=self) if self.accesses is None else TracedFuture(loop=self)
 
     def create_task(
         self, coro: Any, *, name: Any = None, context: Context | None = None, **options: Any
@@ -57,7 +60,8 @@ class Face(Refusing):
         else:
             if name is None:
                 name = f"Task-{len(self.tasks) + 1}"  # asyncio's own numbers count across loops
-            task = asyncio.Task(coro, loop=self, name=name, context=context, **options)
+            kind = asyncio.Task if self.accesses is None else TracedTask
+            task = kind(coro, loop=self, name=name, context=context, **options)
         if task.done():  # eagerly, so that it has let go of its coroutine
             setattr(task, EAGER, function_name(coro))
         self.tasks.append(task)

@@ -31,11 +31,11 @@ class JobLoop(Protocol):
 class Job:
     """One call."""
 
-    __slots__ = ("_args", "_fn", "_jobs", "began", "ended", "future", "name", "slept_ns")
+    __slots__ = ("_args", "_jobs", "began", "ended", "function", "future", "name", "slept_ns")
 
     def __init__(self, jobs: Jobs, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._jobs = jobs
-        self._fn = fn
+        self.function = fn
         self._args = args
         self.name = jobs.number(_name_of(fn))
         self.future: asyncio.Future[Any] = jobs.loop.create_future()
@@ -54,7 +54,7 @@ class Job:
         jobs.running = self
         events._set_running_loop(None)
         try:
-            result = self._fn(*self._args)
+            result = self.function(*self._args)
         except BaseException as raised:
             if isinstance(raised, (SystemExit, KeyboardInterrupt)):
                 raise

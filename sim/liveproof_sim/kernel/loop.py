@@ -32,11 +32,14 @@ from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar
 
 from liveproof_sim.errors import DeadlockError, LivelockError, SimulatorBug
+from liveproof_sim.kernel.accesses import ADD, READ, WRITE, Accesses, entered
+from liveproof_sim.kernel.causes import Causes
 from liveproof_sim.kernel.choices import Choices, Entry
 from liveproof_sim.kernel.face import Face
+from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.jobs import Jobs
 from liveproof_sim.kernel.modes import Fidelity, Limits, Observer, SimTimer, Timers
-from liveproof_sim.kernel.plumbing import BUILTIN, STEP, WAKEUP, is_plumbing, is_task_step
+from liveproof_sim.kernel.plumbing import BUILTIN, STEP, WAKEUP, completed_by, is_plumbing, is_task_step
 from liveproof_sim.kernel.waits import explain
 
 __all__ = ["Fidelity", "Limits", "Observer", "SimLoop", "SimTimer", "Timers", "run_in"]
@@ -56,8 +59,13 @@ class SimLoop(Face):
         fidelity: Fidelity = Fidelity.ANY_ORDER,
         timers: Timers = Timers.DISCRETE,
         limits: Limits | None = None,
+        reduced: bool = False,
+        hot: dict[str, None] | None = None,
     ) -> None:
         super().__init__()
+        self.accesses = Accesses(hot) if reduced else None
+        self.causes = Causes() if reduced else None
+        self.guards: list[Guard] = []
         self.choices = choices or Choices()
         self.limits = limits or Limits()
         self.observer: Observer | None = None
@@ -85,6 +93,9 @@ class SimLoop(Face):
         self._running = False
         self.stuck = False  # the last run ended because nothing could run any more
         self._add_task: Callable[[Entry], None] = self._ready.append if self._eager else self._lane.append
+        if reduced:
+            assert self._eager, "first in, first out, there is no order to reduce"
+            self._add_task = self._add_noted
         self.jobs = Jobs(self)
 
     # ---- what becomes ready
@@ -106,9 +117,24 @@ class SimLoop(Face):
         self._enqueue(handle, callback, args)
         return handle
 
+    def _add_noted(self, entry: Entry) -> None:
+        """A task's step, with who made it ready."""
+        assert self.causes is not None
+        self._ready.append(entry)
+        self.causes.made(entry)
+
     def _enqueue(self, handle: asyncio.Handle, callback: Any, args: Sequence[Any]) -> None:
         """A plain callback: to the lane, or, if it is plumbing that overtakes nobody, to be run at once."""
         entry: Entry = (self._next(), handle, (), None)
+        if self.causes is not None:
+            assert self.accesses is not None
+            if callback is _stop_loop or is_plumbing(callback, args):
+                self._plumb.append(entry)
+            else:
+                self.causes.made(entry)
+                self.accesses.write("lane")
+                self._lane.append(entry)
+            return
         if self._eager and not self._lane and not self._held_plain and is_plumbing(callback, args):
             self._plumb.append(entry)
         else:
@@ -116,7 +142,10 @@ class SimLoop(Face):
 
     def add_external(self, callback: Callable[[], None], context: Context | None = None) -> None:
         """Something asyncio itself does not order, such as the body of a thread: an option in every mode."""
-        self._ready.append((self._next(), callback, (), context or copy_context()))
+        entry: Entry = (self._next(), callback, (), context or copy_context())
+        self._ready.append(entry)
+        if self.causes is not None:
+            self.causes.made(entry)
 
     def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         return self.call_soon(callback, *args, context=context)
@@ -124,6 +153,8 @@ class SimLoop(Face):
     # ---- time
 
     def time(self) -> float:
+        if self.accesses is not None and self._late:
+            self.accesses.note("clock", READ)
         return self.now_ns / NS
 
     def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> SimTimer:  # type: ignore[override]
@@ -140,11 +171,28 @@ class SimLoop(Face):
         """Call back once, not before ``now_ns >= when_ns``. Ties keep their order."""
         self._check_closed()
         timer = SimTimer(when_ns / NS, callback, args, self, context)
+        if self.accesses is not None:
+            if when_ns <= self.now_ns:  # due at once, wherever the queue is
+                timer._scheduled = False
+                self._enqueue(timer, callback, args)
+                return timer
+            self._note_timer(when_ns, callback, args)
         heappush(self._timers, (when_ns, self._next(), timer))
         return timer
 
+    def _note_timer(self, when_ns: int, callback: Any, args: Sequence[Any]) -> None:
+        """What a new timer conflicts with: if they may be late, with each step of time; else with callbacks of
+        the same instant that are the program's own, because these keep their order."""
+        assert self.accesses is not None
+        if self._late:
+            self.accesses.note("timers", ADD)
+        elif completed_by(callback, args) is None:
+            self.accesses.note(("timers", when_ns), WRITE)
+
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Count it; once most of the heap is stale, rebuild it (amortised constant per cancel)."""
+        if self.accesses is not None and self._late:
+            self.accesses.note("timers", ADD)
         if handle._scheduled:  # type: ignore[attr-defined]
             self._timers_stale += 1
             if self._timers_stale > STALE_TIMERS_MIN and self._timers_stale * 2 > len(self._timers):
@@ -182,8 +230,26 @@ class SimLoop(Face):
         self.now_ns = max(self.now_ns, deadline)
         self._horizon = self.now_ns + self.limits.lateness_ns
         self._check_at = min(self.steps + self.limits.steps_in_instant, self.limits.steps)
+        if self.observer is not None:
+            self.observer.tick()
         self._fire_due()
         return True
+
+    def guard(self, guard: Guard) -> None:
+        """Have a task wait until a predicate holds."""
+        self.guards.append(guard)
+
+    def _look_at_guards(self) -> None:
+        """Make ready, or no longer ready, whoever waits for a predicate."""
+        self.guards = [each for each in self.guards if not each.over]
+        for guard in self.guards:
+            holds = guard.holds()
+            if holds and guard.entry is None:
+                guard.entry = (self._next(), guard.callback, (guard,), guard.context)
+                self._ready.append(guard.entry)
+            elif not holds and guard.entry is not None:
+                self._ready.remove(guard.entry)
+                guard.entry = None
 
     # ---- the loop
 
@@ -197,6 +263,8 @@ class SimLoop(Face):
         self._check_at = min(self.steps + self.limits.steps_in_instant, self.limits.steps)
         try:
             while True:
+                if self.guards:
+                    self._look_at_guards()
                 clock = late and bool(timers) and self._clock_offered()
                 if lane and head < 0:
                     while lane and lane[0][3] is None and lane[0][1]._cancelled:
@@ -245,6 +313,8 @@ class SimLoop(Face):
                             self._check_limits()
                 if plumb or self._held:
                     self._flush()
+                    if self._stopping:  # of a reduced search: the main task has ended
+                        break
                 if self.after_step is not None:
                     self.after_step()
         finally:
@@ -260,7 +330,7 @@ class SimLoop(Face):
 
     def _begin_batch(self) -> None:
         """Where stock asyncio begins an iteration: timers that are due queue up behind what is ready."""
-        if self._timers and self._timers[0][0] <= self.now_ns:
+        if self._timers and self._timers[0][0] <= self.now_ns and self.causes is None:
             self._fire_due()
         self._batch_end = self._next()
 
@@ -275,6 +345,9 @@ class SimLoop(Face):
 
     def _run_plumbing(self) -> None:
         """Run the library's callbacks; hold what they make ready until stock asyncio would have run them."""
+        if self.causes is not None:
+            self._run_plumbing_at_once()
+            return
         ready, lane = self._ready, self._lane
         hops = 0
         alone = not ready and not lane and not self._held  # then its place is reached already
@@ -296,6 +369,21 @@ class SimLoop(Face):
                 self._held += [(number, hops, entry) for entry in made]
             hops += 1
             alone = False
+
+    def _run_plumbing_at_once(self) -> None:
+        """The same for a reduced search, to which places in the queue mean nothing."""
+        assert self.accesses is not None
+        assert self.causes is not None
+        while self._plumb:
+            _, handle, _, _ = self._plumb.popleft()
+            if handle._cancelled:
+                continue
+            future = completed_by(handle._callback, handle._args)
+            if future is not None:
+                self.causes.contributed(future)
+            self.accesses.muted += 1
+            handle._run()
+            self.accesses.muted -= 1
 
     def _settle(self) -> bool:
         """Move what plumbing made ready to the end of the queue, once the queue has got to that plumbing."""
@@ -343,9 +431,11 @@ class SimLoop(Face):
             self._run_plumbing()
         while self._held:
             self._settle_all()
+        if self.observer is not None:
+            self.observer.ended()
         rest = sorted([*self._ready, *self._lane], key=_number)
         for entry in rest:
-            if entry[0] >= self._batch_end:
+            if entry[0] >= self._batch_end and self.causes is None:
                 break
             (self._ready if entry in self._ready else self._lane).remove(entry)
             _, callback, args, context = entry
@@ -385,7 +475,8 @@ class SimLoop(Face):
         events._set_running_loop(self)
         self._running = True
         try:
-            self.stuck = not self._spin()
+            with entered(self.accesses):
+                self.stuck = not self._spin()
         finally:
             self._running = False
             self._stopping = False

@@ -10,7 +10,22 @@ from typing import Any
 
 from liveproof_sim.kernel.choices import Entry
 
-__all__ = ["Fidelity", "Limits", "Observer", "SimTimer", "Timers"]
+__all__ = ["Abandoned", "Attached", "Fidelity", "Limits", "Observer", "SimTimer", "Timers"]
+
+
+class Abandoned(BaseException):
+    """A search has seen enough of an execution. Not an error: nobody but the explorer catches it."""
+
+
+class Attached:
+    """A strategy that has to see the loop, besides being asked."""
+
+    def attach(self, loop: Any) -> None:
+        """The loop of the execution that was begun."""
+
+    def over(self, *, cut: bool) -> bool:
+        """The execution is over; ``cut``: because it was abandoned. Returns whether it is to count as cut."""
+        return cut
 
 
 class Fidelity(enum.Enum):
@@ -43,6 +58,12 @@ class Observer:
 
     def before(self, entry: Entry | None, chosen: int, options: int) -> None:
         """A step is about to run; None: the clock."""
+
+    def tick(self) -> None:
+        """Time moves on, because nothing is ready."""
+
+    def ended(self) -> None:
+        """The main task has ended; what runs now decides nothing any more."""
 
 
 class SimTimer(asyncio.TimerHandle):

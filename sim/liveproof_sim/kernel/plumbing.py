@@ -19,7 +19,7 @@ from typing import Any
 
 from liveproof_sim.errors import SimulatorBug
 
-__all__ = ["BUILTIN", "STEP", "WAKEUP", "is_plumbing", "is_task_step", "silent"]
+__all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "is_plumbing", "is_task_step", "silent"]
 
 BUILTIN: type = type(len)
 WAKEUP = "task_wakeup"
@@ -93,20 +93,29 @@ def is_task_step(callback: Any) -> bool:
 
 def is_plumbing(callback: Any, args: Sequence[Any]) -> bool:
     """Whether all that the callback does is to wake somebody who waits already."""
+    function = callback.func if type(callback) is partial else callback
+    if getattr(function, "__code__", None) in _SILENT:
+        return True
+    future = completed_by(callback, args)
+    return future is not None and _is_awaited(future)
+
+
+def completed_by(callback: Any, args: Sequence[Any]) -> Any:
+    """The future that a callback of the library completes, or does its part of completing; None if it is none
+    of these, or there is no such future yet."""
     function = callback
     if type(callback) is partial:  # wait_for's
         function, args = callback.func, (*callback.args, *args)
     code = getattr(function, "__code__", None)
     if code in _COMPLETES:
         free = _COMPLETES[code]
-        future = args[0] if free is None else function.__closure__[code.co_freevars.index(free)].cell_contents
-        return _is_awaited(future)
+        return args[0] if free is None else function.__closure__[code.co_freevars.index(free)].cell_contents
     if code is _GROUP:
-        group = callback.__self__
+        group = function.__self__
         failed = group._aborting or group._errors or getattr(args[0], "_exception", None) is not None
-        return not failed and group._on_completed_fut is not None and _is_awaited(group._on_completed_fut)
-    return code in _SILENT
+        return None if failed else group._on_completed_fut
+    return None
 
 
 def _is_awaited(future: Any) -> bool:
-    return future is not None and (future.done() or bool(future._callbacks))  # None: gather is not done yet
+    return future.done() or bool(future._callbacks)

@@ -1,7 +1,7 @@
 """The scheduler of the simulator: the runtime's protocol on :class:`SimLoop`.
 
 A parked task waits for a future of its own, so that to the loop it is a task like any other; ``touch`` tells
-an observer what the running step reads and writes. Blocking calls are jobs of the loop, waited for to their
+a search that reduces what the running step reads and writes. Blocking calls are jobs of the loop, waited for to their
 end.
 """
 
@@ -12,9 +12,11 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from liveproof.abc.scheduler import Task
+from liveproof_sim.kernel.accesses import READ, WRITE
 from liveproof_sim.kernel.jobs import Job
 from liveproof_sim.kernel.loop import SimLoop, SimTimer
 from liveproof_sim.kernel.plumbing import silent
+from liveproof_sim.kernel.traced import TracedTask
 
 __all__ = ["SimScheduler"]
 
@@ -24,7 +26,7 @@ T = TypeVar("T")
 class SimScheduler:
     """:class:`liveproof.abc.scheduler.Scheduler` on the running :class:`SimLoop`."""
 
-    __slots__ = ("_loop", "_parked", "touched")
+    __slots__ = ("_loop", "_parked")
 
     def __init__(self, loop: SimLoop | None = None) -> None:
         running = loop or asyncio.get_running_loop()
@@ -34,7 +36,6 @@ class SimScheduler:
             )
         self._loop = running
         self._parked: dict[Task, asyncio.Future[None]] = {}  # Invariant: unless just cancelled, not done.
-        self.touched: Callable[[Hashable, bool], None] | None = None
 
     @property
     def cancelled(self) -> type[BaseException]:
@@ -51,7 +52,8 @@ class SimScheduler:
 
     def spawn(self, coro: Coroutine[Any, Any, None], /, *, name: str) -> Task:
         """Start a task. It first runs after the caller has yielded."""
-        task = asyncio.Task(coro, loop=self._loop, name=name)  # not create_task: a factory may be eager
+        kind = asyncio.Task if self._loop.accesses is None else TracedTask
+        task = kind(coro, loop=self._loop, name=name)  # not create_task: a factory may be eager
         self._loop.tasks.append(task)
         task.add_done_callback(self._task_ended)
         return task
@@ -74,6 +76,7 @@ class SimScheduler:
         """Wait for :meth:`unpark`."""
         task = self.current()
         assert task not in self._parked
+        self._note_parked(task)
         self._parked[task] = future = self._loop.create_future()
         try:
             await future
@@ -82,9 +85,14 @@ class SimScheduler:
 
     def unpark(self, task: Task, /) -> None:
         """Let a parked task go on; else nothing."""
+        self._note_parked(task)
         future = self._parked.pop(task, None)
         if future is not None and not future.done():  # done: cancelled, and not yet run
             future.set_result(None)
+
+    def _note_parked(self, task: Task) -> None:
+        if self._loop.accesses is not None and self._loop.causes is not None:
+            self._loop.accesses.write(("parked", self._loop.causes.label(task)))
 
     def cancel(self, task: Task, /) -> None:
         """Cancel the task; one that has not begun never begins."""
@@ -93,9 +101,11 @@ class SimScheduler:
         task.cancel()
 
     def touch(self, resource: Hashable, /, *, write: bool) -> None:
-        """Tell the observer, if there is one."""
-        if self.touched is not None:
-            self.touched(resource, write)
+        """Tell a search that reduces, if there is one."""
+        accesses = self._loop.accesses
+        if accesses is not None:
+            plain = isinstance(resource, (str, tuple))
+            accesses.note(resource if plain else accesses.name(resource), WRITE if write else READ)
 
     async def run_blocking(self, fn: Callable[..., T], /, *args: Any) -> T:
         """The call is a step of its own; the wait for it ends only after it, however often it is

@@ -38,6 +38,8 @@ class Search:
     name = "search"
     systematic = False
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
+    reduced = False
+    """whether it needs to know what steps touch"""
 
     @property
     def arm(self) -> str:
@@ -70,6 +72,10 @@ class Search:
 
     def bounds(self) -> dict[str, int]:
         """What cut the search, if it is exhausted; empty: nothing did."""
+        return {}
+
+    def counts(self) -> dict[str, int]:
+        """Of a search that reduces: what it ran, by name."""
         return {}
 
     def arms(self) -> dict[str, dict[str, float]]:

@@ -1,0 +1,8 @@
+"""Dynamic partial-order reduction: one execution for each class of executions that differ only in the order of
+steps that commute."""
+
+from __future__ import annotations
+
+from liveproof_sim.explore.dpor.search import Dpor
+
+__all__ = ["Dpor"]

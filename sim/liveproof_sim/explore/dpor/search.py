@@ -1,0 +1,308 @@
+"""Optimal dynamic partial-order reduction (Abdulla, Aronis, Jonsson, Sagonas, "Source Sets: A Foundation for
+Optimal Dynamic Partial Order Reduction", J. ACM 64(4), 2017, algorithm 2), stateless: every execution starts
+anew and follows a prefix.
+
+When an execution has ended, each pair of steps that race (they conflict, and nothing between orders them)
+is turned round: what does not depend on the first, and then the second, goes into the wakeup tree of the
+prefix before the first, unless an execution that was explored from there begins so, up to the order of what
+commutes (the sleep set knows). Then the deepest prefix with something left in its tree is taken up.
+
+Departs from the paper:
+
+- A step is a block of accesses, and what a step would touch in another place is not known before it ran. Where
+  the paper asks whether two steps commute, the footprint of the execution in which the step was seen stands
+  in. That can only cost executions (they are counted: ``redundant``), never hide one: an execution in which the
+  footprint differs has its own races.
+- A step in which something was decided (data, faults, crashes) is one event per decision; all of them are run.
+- A process that waits behind a guard or for a lock is disabled, and takes part: its step, had it run, races at
+  the end of the execution (``pending``).
+- Time that moves when nothing is ready is no event: what follows comes after all before it.
+
+An execution longer than ``depth`` steps goes on first in, first out, and is not turned round beyond that; the
+verdict then is within that bound.
+
+``source=True`` is source-DPOR (algorithm 1): only the first step of a turned race is remembered, which is
+cheaper per execution and may run into the sleep set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from liveproof_sim.errors import NondeterminismError, OptionError
+from liveproof_sim.explore.dpor.tree import Branch, insert, weak_initial
+from liveproof_sim.explore.execution import Outcome
+from liveproof_sim.explore.history import Event, Label, Watcher
+from liveproof_sim.explore.strategies.search import Search
+from liveproof_sim.kernel.accesses import conflict
+from liveproof_sim.kernel.choices import Choices, Entry, Kind
+from liveproof_sim.kernel.loop import SimLoop
+from liveproof_sim.kernel.modes import Abandoned, Attached
+
+__all__ = ["Dpor"]
+
+
+_Sleep: TypeAlias = dict[Label, Event]
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A prefix: the events before it are those of the frames above."""
+
+    sleep: _Sleep
+    """steps that need not be run from here: executions that begin with them were explored"""
+    tree: list[Branch] = field(default_factory=list)
+    branch: Branch | None = None
+    """what is being explored; no longer in the tree"""
+    event: Event | None = None
+    given: int = 0
+    """how many decisions of its step the branch came with"""
+
+
+class Dpor(Search, Attached):
+    """See the module."""
+
+    systematic = True
+    reduced = True
+
+    def __init__(self, depth: int = 2000, *, source: bool = False) -> None:
+        if depth < 1:
+            raise OptionError(f"dpor: depth must be at least 1, not {depth}")
+        self.name = "dpor-source" if source else "dpor"
+        self._depth = depth
+        self._deeper = False
+        self._source = source
+        self._frames: list[_Frame] = []
+        self._begun = False
+        self._watcher: Watcher | None = None
+        self._drawn: list[int] = []
+        self._forced: tuple[int, ...] = ()
+        self._at = 0
+        self._fresh = 0
+        self._slept = False
+        self.redundant = 0
+        """executions that were given up because all that could run was asleep"""
+        self.infeasible = 0
+        """executions that were given up because a step that was to run could not"""
+        self._relied: dict[str, None] = {}
+        self.executions = 0
+        """since the exploration began, the last time it did"""
+        self.restarts = 0
+        """how often the exploration began anew, because something changed that had seemed constant"""
+        self.classes: dict[bytes, None] = {}
+        self.keep_classes = False
+
+    # ---- one execution
+
+    def begin(self, choices: Choices, /) -> None:
+        self._begun = True
+        self._at = 0
+        self._slept = False
+        self._watcher = None
+
+    def attach(self, loop: SimLoop) -> None:
+        """The loop of the execution that begins."""
+        self._watcher = Watcher(loop, self, loop.observer)
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        assert self._watcher is not None
+        return self._watcher.pick(ready, clock)
+
+    def choose(self, processes: list[str]) -> int:
+        """Who runs: as the frame says, or else whoever ran last, or the first that is not asleep."""
+        self._drawn = []
+        if self._at >= self._depth:
+            self._deeper = True
+            self._forced = ()
+            assert self._watcher is not None
+            self._watcher.ended()
+            return 0
+        if self._at == len(self._frames):
+            self._frames.append(_Frame(self._sleep_here()))
+        frame = self._frames[self._at]
+        if frame.branch is None and frame.tree:
+            frame.branch = frame.tree.pop(0)
+        if frame.branch is not None:
+            process, self._forced = frame.branch.label
+            if frame.event is None:
+                frame.given = len(self._forced)
+            if process not in processes:
+                self._infeasible(frame, process, processes)
+            return processes.index(process)
+        at, self._forced = self._awake(frame.sleep, processes)
+        return at
+
+    def _awake(self, sleep: _Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
+        """Whoever ran last, or else the first, that is not asleep; and what has to be decided in its step."""
+        last = self._frames[self._at - 1].event if self._at else None
+        order = list(range(len(processes)))
+        if last is not None and last.process in processes:
+            order.insert(0, processes.index(last.process))
+        for at in order:
+            asleep = [each for each in sleep.values() if each.process == processes[at]]
+            forced = _undecided((), asleep)
+            if forced is not None:
+                return at, forced
+        self.redundant += 1
+        raise Abandoned("all that could run is asleep")
+
+    def _sleep_here(self) -> _Sleep:
+        if self._at == 0:
+            return {}
+        above = self._frames[self._at - 1]
+        assert above.event is not None
+        footprint, process = above.event.footprint, above.event.process
+        return {
+            label: each
+            for label, each in above.sleep.items()
+            if each.process != process and not conflict(each.footprint, footprint)
+        }
+
+    def _infeasible(self, frame: _Frame, process: str, processes: list[str]) -> None:
+        if frame.event is not None:
+            raise NondeterminismError(
+                f"step {self._at} was one of {process} before, and now only {', '.join(processes)} could run"
+            )
+        frame.branch = None
+        frame.tree.clear()
+        self.infeasible += 1
+        raise Abandoned("a step that was to run is waiting")
+
+    def erased(self, process: str) -> None:
+        if self._at >= self._depth:
+            return
+        frame = self._frames[self._at]
+        if frame.branch is not None:
+            self._infeasible(frame, process, ["the others"])
+
+    def draw(self, kind: Kind, label: str, options: int, /) -> int:
+        at = len(self._drawn)
+        chosen = self._forced[at] if at < len(self._forced) else 0
+        if chosen >= options:
+            raise NondeterminismError(f"{label} had more than {chosen} options before, and now {options}")
+        self._drawn.append(chosen)
+        return chosen
+
+    def happened(self, event: Event) -> None:
+        if self._at >= self._depth:
+            self._at += 1
+            return
+        frame = self._frames[self._at]
+        if frame.event is not None and frame.event.label != event.label:
+            raise NondeterminismError(f"step {self._at} was {frame.event.label} before, and now {event.label}")
+        first = frame.event is None
+        frame.event = event
+        if frame.branch is None:
+            frame.branch = Branch(event.label, event.footprint)
+        if first:
+            self._add_decisions(frame, event)
+        frame.branch.label = event.label
+        frame.branch.footprint = event.footprint
+        self._at += 1
+        if self._at == len(self._frames) and self._at < self._depth:
+            below = _Frame(self._sleep_here(), frame.branch.children)
+            frame.branch.children = []
+            self._frames.append(below)
+
+    def _add_decisions(self, frame: _Frame, event: Event) -> None:
+        """The other values of what was decided here for the first time."""
+        for at in range(len(event.draws) - 1, frame.given - 1, -1):
+            for value in range(event.options[at] - 1, -1, -1):
+                label = (event.process, (*event.draws[:at], value))
+                asleep = [e for e in frame.sleep.values() if e.process == event.process]
+                if value != event.draws[at] and _undecided(label[1], asleep) is not None:
+                    frame.tree.insert(0, Branch(label, None))
+
+    def over(self, *, cut: bool) -> bool:
+        assert self._watcher is not None
+        try:
+            if not cut:
+                self._watcher.finish()
+        except Abandoned:
+            return True
+        return cut
+
+    # ---- between executions
+
+    def learn(self, outcome: Outcome, *, new: bool) -> None:
+        watcher = self._watcher
+        assert watcher is not None
+        history = watcher.history
+        if watcher.heat(self._relied):  # what was taken for constant is not: with that known, once more
+            self._begin_anew()
+            return
+        self.executions += not outcome.cut
+        if self.keep_classes and not outcome.cut:
+            self.classes[history.digest()] = None
+        for later in range(self._fresh, min(len(history), self._depth)):
+            self._turn(watcher, history.events[later], later)
+        for pending in watcher.pending:
+            self._turn(watcher, pending, len(history))
+        self._backtrack()
+
+    def _begin_anew(self) -> None:
+        self._frames = [_Frame({})]
+        self._fresh = 0
+        self._relied = {}
+        self.executions = 0
+        self.redundant = self.infeasible = 0
+        self.restarts += 1
+        self.classes.clear()
+
+    def _turn(self, watcher: Watcher, event: Event, end: int) -> None:
+        for earlier in event.races:
+            if earlier >= self._depth:
+                continue
+            frame = self._frames[earlier]
+            sequence = [*watcher.history.not_after(earlier, end), event]
+            asleep = frame.sleep.items()
+            if any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep):
+                continue
+            insert(frame.tree, sequence, only_first=self._source)
+
+    def _backtrack(self) -> None:
+        """To the deepest prefix from which something is left to run."""
+        while self._frames:
+            frame = self._frames[-1]
+            if frame.event is not None:
+                frame.sleep[frame.event.label] = frame.event
+            frame.given = 0
+            frame.branch = None
+            frame.event = None
+            if frame.tree:
+                break
+            self._frames.pop()
+        self._fresh = max(0, len(self._frames) - 1)
+
+    def exhausted(self) -> bool:
+        return self._begun and not self._frames
+
+    def bounds(self) -> dict[str, int]:
+        return {"depth": self._depth} if self._deeper else {}
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "classes": self.executions,
+            "redundant": self.redundant,
+            "infeasible": self.infeasible,
+            "restarts": self.restarts,
+        }
+
+
+def _undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:
+    """The first decisions of a step, from ``prefix`` on, that are not all asleep; None if all are."""
+    size = len(prefix)
+    options = None
+    for each in asleep:
+        if each.draws[:size] == prefix:
+            if len(each.draws) == size:
+                return None
+            options = each.options[size]
+    if options is None:
+        return prefix
+    for value in range(options):
+        found = _undecided((*prefix, value), asleep)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,64 @@
+"""Wakeup trees: which sequences of steps have to be run from a prefix, in order (Abdulla, Aronis, Jonsson,
+Sagonas, "Source Sets", J. ACM 2017, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from liveproof_sim.explore.history.events import Event, Label
+from liveproof_sim.kernel.accesses import Footprint, conflict
+
+__all__ = ["Branch", "insert", "weak_initial"]
+
+
+@dataclass(slots=True)
+class Branch:
+    """A step, and what comes after it. The footprint is that of the execution in which it was seen."""
+
+    label: Label
+    footprint: Footprint | None
+    """None: this step was not seen yet; it is taken to conflict with everything"""
+    children: list[Branch] = field(default_factory=list)
+
+    def chain(self) -> list[Label]:
+        """For people."""
+        return [self.label, *(label for child in self.children[:1] for label in child.chain())]
+
+
+def weak_initial(label: Label, footprint: Footprint | None, sequence: Sequence[Event]) -> int | None:
+    """Where the process occurs first in the sequence, if it may come first there; ``len(sequence)`` if it does
+    not occur and could come first all the same; None if neither."""
+    process = label[0]
+    for at, event in enumerate(sequence):
+        if event.process == process:
+            return at if event.label == label else None
+        if footprint is None or conflict(footprint, event.footprint):
+            return None
+    return len(sequence)
+
+
+def insert(children: list[Branch], sequence: Sequence[Event], *, only_first: bool = False) -> bool:
+    """Have some leaf of the tree lead to an execution that begins with the sequence, up to the order of what
+    commutes. Returns whether a branch was added. ``only_first``: of its first step, as source sets do."""
+    while True:
+        for child in children:
+            at = weak_initial(child.label, child.footprint, sequence)
+            if at is None:
+                continue
+            if not child.children:
+                return False  # what comes after this leaf is free, and so includes the sequence
+            sequence = [*sequence[:at], *sequence[at + 1 :]]
+            children = child.children
+            break
+        else:
+            break
+        if not sequence:
+            return False
+    for event in sequence:
+        branch = Branch(event.label, event.footprint)
+        children.append(branch)
+        children = branch.children
+        if only_first:
+            break
+    return True

@@ -1,0 +1,8 @@
+"""What happened in an execution, as events and the relation between them."""
+
+from __future__ import annotations
+
+from liveproof_sim.explore.history.events import Event, History, Label
+from liveproof_sim.explore.history.watcher import Driver, Follower, Watcher
+
+__all__ = ["Driver", "Event", "Follower", "History", "Label", "Watcher"]

@@ -1,0 +1,167 @@
+"""Events, and which of them happened before which.
+
+An event is a step of a process with the decisions that were taken in it. One happens before another if it is
+an earlier step of the same process, made it ready, or conflicts with it and came first; and what follows from
+these. Sets of events are bits of an integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TypeAlias
+
+from liveproof_sim.kernel.accesses import ADD, WORLD, WRITE, Footprint, modes_conflict
+
+__all__ = ["Event", "History", "Label"]
+
+Label: TypeAlias = tuple[str, tuple[int, ...]]
+"""The process, and what was decided in the step."""
+
+
+@dataclass(slots=True)
+class Event:
+    """One step."""
+
+    process: str
+    draws: tuple[int, ...]
+    options: tuple[int, ...]
+    """of the decisions, how many there were"""
+    footprint: Footprint
+    joins: list[tuple[Hashable, Hashable]]
+    """what it took, and what had to be given for that"""
+    enabled_by: int
+    """events that made it ready, and those before the last step of time"""
+    before: int = 0
+    """all events that happened before it, itself included"""
+    races: list[int] = field(default_factory=list)
+    """earlier events that conflict with it, with nothing between that orders the two"""
+
+    @property
+    def label(self) -> Label:
+        return (self.process, self.draws)
+
+
+class History:
+    """The events of one execution, in order, with their relation."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._last: dict[str, int] = {}
+        self._touched: dict[Hashable, list[tuple[int, int]]] = {}
+        self._known: int = 0  # events with a footprint: they conflict with whatever is opaque
+        self._opaque: int = 0
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def relate(self, event: Event) -> None:
+        """Work out what happened before an event that comes next, and what it races with."""
+        before = event.enabled_by
+        last = self._last.get(event.process)
+        if last is not None:
+            before |= 1 << last
+        before = self._closed(before)
+        for taken, given in event.joins:
+            before |= self._race(event, {taken: WRITE}, before)
+            for at, modes in self._touched.get(given, ()):
+                if modes & WRITE:
+                    before |= self.events[at].before
+        before |= self._race(event, event.footprint, before)
+        event.before = before
+
+    def _closed(self, direct: int) -> int:
+        """With all that happened before those."""
+        before = 0
+        while direct:
+            at = direct.bit_length() - 1
+            known = self.events[at].before
+            before |= known
+            direct &= ~known
+        return before
+
+    def _race(self, event: Event, footprint: Footprint, before: int) -> int:
+        """Note what the event races with in this footprint, and return what that adds to ``before``."""
+        for at in self._conflicting(footprint):
+            if not before >> at & 1:
+                event.races.append(at)
+                before |= self.events[at].before
+        return before
+
+    def _conflicting(self, footprint: Footprint) -> list[int]:
+        """Earlier events that conflict with it, the latest first."""
+        found = 0
+        for resource, modes in footprint.items():
+            if resource == WORLD:
+                found |= self._known
+                continue
+            for at, others in reversed(self._touched.get(resource, ())):
+                if modes_conflict(modes, others):
+                    found |= 1 << at
+                if others & WRITE:
+                    break  # it comes after all that touched the resource before it
+        if footprint:
+            found |= self._opaque
+        order = []
+        while found:
+            at = found.bit_length() - 1
+            order.append(at)
+            found ^= 1 << at
+        return order
+
+    def append(self, event: Event) -> None:
+        """The event has happened."""
+        at = len(self.events)
+        event.before |= 1 << at
+        self.events.append(event)
+        self._last[event.process] = at
+        for resource, modes in event.footprint.items():
+            self._touched.setdefault(resource, []).append((at, modes))
+        if event.footprint:
+            self._known |= 1 << at
+        if WORLD in event.footprint:
+            self._opaque |= 1 << at
+
+    def written_again(self) -> list[str]:
+        """Resources, in words, that are written after the step that touched them first."""
+        return [
+            repr(resource)
+            for resource, touches in self._touched.items()
+            if any(modes & (ADD | WRITE) for _, modes in touches[1:])
+        ]
+
+    def not_after(self, at: int, end: int) -> list[Event]:
+        """The events between ``at`` and ``end`` that do not depend on the one at ``at``."""
+        return [each for each in self.events[at + 1 : end] if not each.before >> at & 1]
+
+    def digest(self) -> bytes:
+        """Equal for two executions if and only if they have the same events in the same relation: each event is
+        named by its label and the names of those right before it."""
+        names: list[str] = []
+        for at, event in enumerate(self.events):
+            parents = sorted(names[each] for each in self.parents(at))
+            text = f"{event.process}{event.draws}<{','.join(parents)}>"
+            names.append(blake2b(text.encode(), digest_size=9).hexdigest())
+        return blake2b(",".join(sorted(names)).encode(), digest_size=12).digest()
+
+    def parents(self, at: int) -> list[int]:
+        """The events right before this one, with none between."""
+        earlier = self.events[at].before & ~(1 << at)
+        found: list[int] = []
+        while earlier:
+            last = earlier.bit_length() - 1
+            found.append(last)
+            earlier &= ~self.events[last].before
+        return found
+
+    def foata(self) -> list[list[Label]]:
+        """The Foata normal form (Cartier and Foata, 1969): each event on the level after the last of those
+        before it, the events of a level in the order of their names."""
+        level: list[int] = []
+        for at in range(len(self.events)):
+            level.append(1 + max((level[each] for each in self.parents(at)), default=-1))
+        rows: list[list[Label]] = [[] for _ in range(1 + max(level, default=-1))]
+        for at, event in enumerate(self.events):
+            rows[level[at]].append(event.label)
+        return [sorted(row) for row in rows]

@@ -1,0 +1,184 @@
+"""Watches one execution: turns what the loop does into events, and asks the search who runs next."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from liveproof_sim.explore.history.events import Event, History
+from liveproof_sim.kernel.accesses import WORLD
+from liveproof_sim.kernel.causes import CLOCK, MAIN
+from liveproof_sim.kernel.choices import Entry
+from liveproof_sim.kernel.guards import Guard
+from liveproof_sim.kernel.loop import Observer, SimLoop
+from liveproof_sim.kernel.unknown import note_unknown
+
+__all__ = ["Driver", "Follower", "Watcher"]
+
+
+class Driver(Protocol):
+    """Who decides."""
+
+    def choose(self, processes: list[str]) -> int:
+        """Which of those that could run runs next. May raise ``Abandoned``."""
+
+    def happened(self, event: Event) -> None:
+        """A step is over. May raise ``Abandoned``."""
+
+    def erased(self, process: str) -> None:
+        """The step that was chosen turned out to be none. May raise ``Abandoned``."""
+
+
+class Follower:
+    """A driver that decides nothing: the strategy does."""
+
+    def choose(self, processes: list[str]) -> int:
+        return 0
+
+    def happened(self, event: Event) -> None:
+        pass
+
+    def erased(self, process: str) -> None:
+        pass
+
+
+class Watcher(Observer):
+    """Made for one execution; attaches itself to the loop."""
+
+    def __init__(
+        self, loop: SimLoop, driver: Driver, also: Observer | None = None, *, relating: bool = True
+    ) -> None:
+        assert loop.causes is not None
+        assert loop.accesses is not None
+        self._loop = loop
+        self._causes = loop.causes
+        self._accesses = loop.accesses
+        self._driver = driver
+        self._also = also
+        self._entry: Entry | None = None
+        self._process = ""
+        self._enabled_by = 0
+        self._guards = 0
+        self._relating = relating  # whether somebody wants to know what happened before what
+        self._count = 0
+        self.history = History()
+        self.pending: list[Event] = []
+        """what would happen next to those that wait, if they could go on"""
+        self._over = False
+        self.decided = False
+        loop.observer = self
+        loop.choices.noted = self.drew
+
+    def processes(self, ready: list[Entry], clock: bool) -> list[str]:
+        """Of what could run."""
+        found = [self._causes.of(entry)[0] for entry in ready]
+        return [*found, CLOCK] if clock else found
+
+    def pick(self, ready: list[Entry], clock: bool) -> int:
+        """Ask, unless there is only one, of which :meth:`before` tells."""
+        if self._over:
+            return 0
+        self.close()
+        self.decided = True
+        return self._driver.choose(self.processes(ready, clock))
+
+    def before(self, entry: Entry | None, chosen: int, options: int) -> None:
+        if self._over:
+            if self._also is not None:
+                self._also.before(entry, chosen, options)
+            return
+        if not self.decided:
+            self.close()
+            process = CLOCK if entry is None else self._causes.of(entry)[0]
+            self._driver.choose([process])
+        self.decided = False
+        if self._also is not None:
+            self._also.before(entry, chosen, options)
+        causes = self._causes
+        self._entry = entry
+        process, enabled_by = (CLOCK, causes.barrier) if entry is None else causes.of(entry)
+        self._process, self._enabled_by = process, enabled_by
+        causes.running, causes.step = process, self._count if self._relating else -1
+        self._guards = len(self._loop.guards)
+        self._accesses.begin(process)
+        if entry is None:
+            self._accesses.write("timers")
+            self._accesses.write("clock")
+        else:
+            note_unknown(entry, self._accesses)
+
+    def drew(self, label: str, chosen: int, options: int) -> None:
+        """A decision of the running step."""
+        self._accesses.draws.append((label, chosen, options))
+
+    def tick(self) -> None:
+        self.close()
+        if self._relating:
+            self._causes.tick(self._count)
+        if self._also is not None:
+            self._also.tick()
+
+    def ended(self) -> None:
+        self.close()
+        self._over = True
+
+    def close(self) -> None:
+        """The step that ran last is over, if there is one that was not closed."""
+        if not self._process:
+            return
+        process, self._process = self._process, ""
+        accesses = self._accesses
+        if self._was_none():
+            self._driver.erased(process)
+            return
+        task = getattr(self._entry[1], "__self__", None) if self._entry is not None else None
+        control = getattr(task, "control", None)
+        if control is not None:
+            accesses.read(control)
+            accesses.muted += 1
+            over = task.done()  # type: ignore[union-attr]
+            accesses.muted -= 1
+            if over:
+                accesses.write(task.ending)  # type: ignore[union-attr]
+                if process == MAIN:  # who has not ended by now is leaked: all that others do is before it or not
+                    accesses.write(WORLD)
+        draws = tuple(chosen for _, chosen, _ in accesses.draws)
+        options = tuple(number for _, _, number in accesses.draws)
+        event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by)
+        if self._relating:
+            self.history.relate(event)
+            self.history.append(event)
+        self._count += 1
+        accesses.step = {}
+        accesses.joins = []
+        accesses.draws = []
+        self._driver.happened(event)
+
+    def finish(self) -> None:
+        """The execution is over. Whoever waits behind a guard would have gone on if that held."""
+        if self._over and self._loop.tasks and not self._loop.tasks[0].done():
+            return  # given up noting half-way
+        self.close()
+        for guard in self._loop.guards:
+            if guard.over or guard.entry is not None:
+                continue
+            process = self._causes.label(guard.callback.__self__)
+            footprint, joins = guard.would_touch()
+            pending = Event(process, (), (), footprint, joins, self._causes.barrier)
+            self.history.relate(pending)
+            self.pending.append(pending)
+
+    def heat(self, relied: dict[str, None]) -> bool:
+        """Note which resources change; whether some step, of this execution or of those that ``relied`` comes
+        from, was taken for none because that was not known."""
+        hot = self._accesses.hot
+        relied.update(self._accesses.relied)
+        new = [word for word in self.history.written_again() if word not in hot]
+        hot.update(dict.fromkeys(new))
+        return any(word in relied for word in new)
+
+    def _was_none(self) -> bool:
+        """Whether the step did nothing but begin to wait behind a guard."""
+        if self._entry is None or len(self._loop.guards) <= self._guards or not self._accesses.alone():
+            return False
+        waiter = getattr(getattr(self._entry[1], "__self__", None), "_fut_waiter", None)
+        return isinstance(waiter, Guard)

@@ -1,0 +1,215 @@
+"""What a step reads and writes, so that an explorer can tell which steps commute.
+
+A *footprint* maps resources to modes. Four modes are enough to keep commuting steps apart:
+
+=======  =====================================================  ================
+mode     meaning                                                conflicts with
+=======  =====================================================  ================
+READ     looks at the whole of it                               ADD, WRITE
+ADD      a change that commutes with others of its kind         READ, WRITE
+WRITE    any other change                                       all
+PART     looks at one part, which has a resource of its own     WRITE
+=======  =====================================================  ================
+
+A container has one resource for the whole and one per key: to set an item is WRITE of the key and ADD of the
+whole; to look one up is READ of the key and PART of the whole; to iterate is READ of the whole. So items of
+their own are independent, and who asks for the length depends on all who add.
+
+Objects go by a name that is the same in all equivalent executions: the task that made them, and how many it
+had made before. What was made unseen goes by its type alone, which is coarse and never wrong.
+
+**Semantics, settled here.** A step is the code of one task between two suspensions; all that it touches
+conflicts or commutes as a block. The ready queue is no resource: any ready task may run. An attempt that has
+to wait is a step like any other, and so is going on after it; but an attempt that does *nothing else* (all
+that its step has done before is to look at what never changes) and waits for a lock, or in ``world.until``, is no step: the task counts as
+unable to run until it can. So acquisitions race with acquisitions, not with releases. ``put`` and ``get`` of
+a queue conflict when they are about the same item, or when one of them found the queue empty or full. A
+cancellation writes the victim, each of whose steps reads it. A future's results of ``gather`` and ``wait``
+come together in any order (ADD). Where time stands still until nothing is ready (discrete timers), a step of
+time comes after all steps before it and before all after it; late timers write the clock, which whoever asks
+for the time reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+__all__ = [
+    "ADD",
+    "PART",
+    "READ",
+    "WORLD",
+    "WRITE",
+    "Accesses",
+    "Footprint",
+    "conflict",
+    "entered",
+    "here",
+    "modes_conflict",
+]
+
+READ, ADD, WRITE, PART = 1, 2, 4, 8
+
+Footprint: TypeAlias = dict[Hashable, int]
+"""Resource → modes, as bits."""
+
+WORLD = "everything"
+"""Written by steps of which nothing is known."""
+
+
+def modes_conflict(one: int, other: int) -> bool:
+    """Whether two accesses to one resource may not change places."""
+    if one & WRITE:
+        return other != 0
+    if other & WRITE:
+        return one != 0
+    return bool((one & READ and other & ADD) or (one & ADD and other & READ))
+
+
+def conflict(one: Footprint, other: Footprint) -> bool:
+    """Whether two steps may not change places."""
+    if len(one) > len(other):
+        one, other = other, one
+    for resource, modes in one.items():
+        if resource in other and modes_conflict(modes, other[resource]):
+            return True
+    return (WORLD in one and bool(other)) or (WORLD in other and bool(one))
+
+
+_current: Accesses | None = None
+
+
+def here() -> Accesses | None:
+    """Of the reduced simulation that is running, if there is one; blocking calls included."""
+    return _current
+
+
+@contextmanager
+def entered(accesses: Accesses | None) -> Iterator[None]:
+    """While a loop runs."""
+    global _current  # noqa: PLW0603 - one simulation runs at a time
+    outer, _current = _current, accesses
+    if accesses is not None:
+        accesses.muted -= 1
+    try:
+        yield
+    finally:
+        _current = outer
+        if accesses is not None:
+            accesses.muted += 1
+
+
+class Accesses:
+    """The footprint of the running step, and the names of objects. One per execution."""
+
+    __slots__ = (
+        "_kept",
+        "_made",
+        "_names",
+        "draws",
+        "hot",
+        "joins",
+        "maker",
+        "muted",
+        "relied",
+        "step",
+        "unknown",
+    )
+
+    def __init__(self, hot: dict[str, None] | None = None) -> None:
+        self.hot: dict[str, None] = {} if hot is None else hot
+        """resources, in words, that are known to be written after the step that touched them first"""
+        self.relied: dict[str, None] = {}
+        """resources that were taken not to be, because a step that did nothing else was none"""
+        self.step: Footprint = {}
+        self.joins: list[tuple[Hashable, Hashable]] = []
+        """(what this step took, what had to be given before): it races with others who took it, and comes after
+        who gave without racing with that"""
+        self.draws: list[tuple[str, int, int]] = []
+        """decisions of this step that are no steps: label, chosen, options"""
+        self.unknown: dict[str, None] = {}
+        """why steps conflict with everything"""
+        self.muted = 1  # until the loop runs: those who explain a run look at tasks, too
+        self.maker = ""
+        """the label of who is running"""
+        self._made: dict[str, int] = {}
+        self._names: dict[int, Hashable] = {}
+        self._kept: list[Any] = []  # Invariant: holds every named object, so that no address is used twice.
+
+    def begin(self, maker: str) -> None:
+        """A step begins."""
+        self.step = {}
+        self.joins = []
+        self.draws = []
+        self.maker = maker
+
+    def note(self, resource: Hashable, modes: int) -> None:
+        """The running step does this to the resource."""
+        if not self.muted:
+            self.step[resource] = self.step.get(resource, 0) | modes
+
+    def read(self, resource: Hashable) -> None:
+        self.note(resource, READ)
+
+    def write(self, resource: Hashable) -> None:
+        self.note(resource, WRITE)
+
+    def add(self, resource: Hashable) -> None:
+        self.note(resource, ADD)
+
+    def take(self, taken: Hashable, given: Hashable) -> None:
+        """The running step writes ``taken``, and could not have run before the last write of ``given``."""
+        if not self.muted:
+            self.note(taken, WRITE)
+            self.joins.append((taken, given))
+
+    def opaque(self, why: str) -> None:
+        """The running step does something unknown."""
+        if not self.muted:
+            self.unknown[why] = None
+            self.step[WORLD] = WRITE
+
+    def alone(self) -> bool:
+        """Whether the running step has done nothing so far but to look at what never changes."""
+        if self.draws:
+            return False
+        words = []
+        for resource, modes in self.step.items():
+            if modes & (ADD | WRITE):
+                return False
+            word = repr(resource)
+            if word in self.hot:
+                return False
+            words.append(word)
+        self.relied.update(dict.fromkeys(words))
+        return True
+
+    @contextmanager
+    def mute(self) -> Iterator[None]:
+        """What happens inside is accounted for otherwise."""
+        self.muted += 1
+        try:
+            yield
+        finally:
+            self.muted -= 1
+
+    # ---- names
+
+    def made(self, thing: Any) -> Hashable:
+        """Name an object that was made just now."""
+        count = self._made[self.maker] = self._made.get(self.maker, 0) + 1
+        name = (type(thing).__qualname__, self.maker, count)
+        self._names[id(thing)] = name  # tidy: allow id (a key of the registry, never shown or ordered by)
+        self._kept.append(thing)
+        return name
+
+    def name(self, thing: Any) -> Hashable:
+        """The name of an object; of one that was made unseen, that of its type."""
+        name = self._names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
+        return (type(thing).__qualname__,) if name is None else name
+
+    def knows(self, thing: Any) -> bool:
+        """Whether the object has a name of its own."""
+        return id(thing) in self._names  # tidy: allow id (a key of the registry, never shown or ordered by)

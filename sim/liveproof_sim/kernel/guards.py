@@ -1,0 +1,102 @@
+"""Waiting until a predicate holds, with what follows in the same step.
+
+To a scheduler, a task behind a guard is ready while the predicate holds, and only then: whether it holds is
+looked at after every step, and not again once the task has been chosen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Hashable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from liveproof_sim.kernel.accesses import Footprint, entered
+from liveproof_sim.kernel.choices import Entry
+
+if TYPE_CHECKING:
+    from liveproof_sim.kernel.loop import SimLoop
+
+__all__ = ["Guard", "until"]
+
+
+class Guard:
+    """What such a task awaits: as much of a future as a task needs. Make one, and await it."""
+
+    _asyncio_future_blocking = False
+
+    def __init__(self, loop: SimLoop, predicate: Callable[[], object], needs: Footprint | None = None) -> None:
+        self._loop = loop
+        self._needs = needs or {}  # what going on touches, besides what the predicate reads
+        self._predicate = predicate
+        self._cancelled: asyncio.CancelledError | None = None
+        self.callback: Any = None
+        self.context: Context | None = None
+        self.entry: Entry | None = None  # Invariant: in the loop's ready list, or None.
+        self.over = False
+
+    def holds(self) -> bool:
+        """Whether the task could go on now. Not an access of whoever ran last."""
+        accesses = self._loop.accesses
+        if accesses is None:
+            return bool(self._predicate())
+        with accesses.mute():
+            return bool(self._predicate())
+
+    def would_touch(self) -> tuple[Footprint, list[tuple[Hashable, Hashable]]]:
+        """The footprint with which the task would go on, and what it would take."""
+        accesses = self._loop.accesses
+        assert accesses is not None
+        before, joins = accesses.step, accesses.joins
+        accesses.step, accesses.joins = dict(self._needs), []
+        with entered(accesses):
+            self._predicate()
+        found = accesses.step, accesses.joins
+        accesses.step, accesses.joins = before, joins
+        return found
+
+    # ---- what a task asks of a future
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, callback: Any, *, context: Context | None = None) -> None:
+        assert self.callback is None, "one task, one guard"
+        self.callback, self.context = callback, context
+        self._loop.guard(self)
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.over:
+            return False
+        self.over = True
+        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        if self.entry is not None:
+            self._loop._ready.remove(self.entry)
+            self.entry = None
+        self._loop.call_soon(self.callback, self, context=self.context)
+        return True
+
+    def result(self) -> None:
+        if self._cancelled is not None:
+            raise self._cancelled
+        self.over = True
+        self.entry = None
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self._asyncio_future_blocking = True
+        yield self
+        return self.result()
+
+
+async def until(loop: SimLoop, predicate: Callable[[], object]) -> None:
+    """Return in a step in which ``predicate()`` is true, at once if it is now."""
+    accesses = loop.accesses
+    if accesses is None:
+        if not predicate():
+            await Guard(loop, predicate)
+        return
+    with accesses.mute():
+        there = predicate()
+    if not there:
+        await Guard(loop, predicate)
+    predicate()  # once more, for what it reads
