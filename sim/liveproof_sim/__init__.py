@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from liveproof_sim.check import check, explore, replay
 from liveproof_sim.errors import (
+    ContractError,
     DeadlockError,
     EscapeError,
     Finding,
@@ -25,6 +26,7 @@ from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.explore.world import World
 
 __all__ = [
+    "ContractError",
     "DeadlockError",
     "EscapeError",
     "Failure",

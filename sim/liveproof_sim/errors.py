@@ -16,12 +16,14 @@
             ├── LeakError             tasks were still running when the scenario had returned
             ├── LivelockError         steps without end
             ├── MonitorError          a property of the world did not hold
+            │   └── ContractError     the runtime broke its contract; names the id
             └── UnretrievedError      an exception that nobody looked at
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "ContractError",
     "DeadlockError",
     "EscapeError",
     "Finding",
@@ -112,6 +114,18 @@ class LivelockError(Finding):
 
 class MonitorError(Finding, AssertionError):
     """``always``, ``eventually`` or ``sometimes`` did not hold."""
+
+
+class ContractError(MonitorError):
+    """The runtime, or what runs in it, broke the contract of live components. ``id`` says where."""
+
+    def __init__(self, id_: str, text: str) -> None:
+        self.id = id_
+        self.text = text
+        super().__init__(f"{id_}: {text}")
+
+    def __reduce__(self) -> tuple[type[ContractError], tuple[str, str]]:
+        return (type(self), (self.id, self.text))
 
 
 class UnretrievedError(Finding):

@@ -26,6 +26,7 @@ from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import ComponentRecord, decode_record, owner_of
 from liveproof.core.targets import Declaration, TargetState
+from liveproof.core.telling import tell_end, tell_start
 from liveproof.errors import StoppedError
 
 if TYPE_CHECKING:
@@ -482,6 +483,8 @@ class Cycle:
         self.is_open = False
         self.task = None  # The task's context leads back here; without the loop, no garbage is left.
         self.place.leave()
+        if run.probing:
+            tell_end(self)
         self.ready.resolve(error)
         self.on_end(self)
         run.note_end()
@@ -498,19 +501,21 @@ class Cycle:
         if self._states and await self._states_good():
             self.carry_over()
             return
-        if run.probing:
-            run.probe.event("cycle.start", self.path, processor=self.processor)
         failure: BaseException | None = None
         self.is_open = True
         try:
             if run.stopping:
                 raise StoppedError(f"component {format_path(self.path)} was not started: the update was cancelled")
+            if run.probing:
+                tell_start(self)
             self.result = await self._call()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:  # noqa: BLE001 - raised again below, when the children have ended
             failure = exc
         self.is_open = False
+        if run.probing:
+            run.probe.event("cycle.return", self.path, error=failure)
         if self._left:
             await self._children_end()
         if failure is not None:
@@ -523,8 +528,6 @@ class Cycle:
             counter.num_reprocesses += 1
         else:
             counter.num_adds += 1
-        if run.probing:
-            run.probe.event("cycle.end", self.path, processor=self.processor)
 
     async def _take_place(self) -> None:
         """What ran live at this path, or is being deleted there, must have ended first (ORD-6)."""

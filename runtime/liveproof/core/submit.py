@@ -174,7 +174,7 @@ class _Submission:
         writes = self.plan.intent(touched_parts)
         tickets = self._tickets(changes)
         if run.probing:
-            run.probe.event("submit.record", self.parts[0].path, writes=len(writes))
+            run.probe.event("submit.record", self.parts[0].path, paths=[part.path for part in touched_parts])
         if run.limiter.used <= 1 and len(tickets) == 1 and await self._alone(writes, tickets[0]):
             return
         self._task = run.scheduler.current()

@@ -45,6 +45,7 @@ class Monitors:
         self._always: list[tuple[str, Predicate]] = []
         self._pending: list[_Pending] = []
         self._reached = reached
+        self._failed: MonitorError | None = None
 
     def always(self, name: str, predicate: Predicate) -> None:
         """Must hold now and after every step."""
@@ -61,11 +62,19 @@ class Monitors:
         self._loop.after_step = self._look
         self._look()
 
+    def fail(self, error: MonitorError) -> None:
+        """Let the run fail at its next step: for monitors that are told of things where they can't raise."""
+        if self._failed is None:
+            self._failed = error
+            self._loop.after_step = self._look
+
     def sometimes(self, name: str, condition: object = True) -> None:
         """Note that some run got here, with a true ``condition``."""
         self._reached.counts[name] = self._reached.counts.get(name, 0) + bool(condition)
 
     def _look(self) -> None:
+        if self._failed is not None:
+            raise self._failed
         for name, predicate in self._always:
             if not predicate():
                 raise MonitorError(f"always {name!r} does not hold")
