@@ -462,6 +462,55 @@ def test_ORD_5_a_replaced_handle_takes_the_outcome_of_its_replacement(tmp_path: 
     assert seen == ([] if outcome == "good" else ["number 3"]), "reported once"
 
 
+@pytest.mark.parametrize("end", ["delete", "update"])
+def test_ORD_1_a_late_claim_of_what_a_later_operation_took_and_let_go(machine: Machine, end: str) -> None:
+    gate = asyncio.Event()
+
+    async def slow() -> None:
+        await gate.wait()
+        declare("it", 1)
+
+    async def quick(wants: bool) -> None:
+        if wants:
+            declare("it", 2)
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        first = await operator.update(at("a"), slow)
+        await (await operator.update(at("b"), quick, True)).ready()
+        if end == "delete":
+            await (await operator.delete(at("b"))).ready()
+        else:
+            await (await operator.update(at("b"), quick, False)).ready()
+        gate.set()
+        await first.ready()
+
+    run(lambda: machine.update(live(None, body)))
+    assert machine.world.target == {}, "one after the other, the second takes it from the first"
+
+
+def test_ORD_1_a_later_operation_that_never_had_it_takes_nothing(machine: Machine) -> None:
+    gate = asyncio.Event()
+
+    async def claims(number: int, *, late: bool) -> None:
+        if late:
+            await gate.wait()
+        declare("it", number)
+
+    async def nothing() -> None:
+        await ticks(1)
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        await (await operator.update(at("b"), claims, 1, late=False)).ready()
+        first = await operator.update(at("a"), claims, 2, late=True)
+        second = await operator.update(at("b"), nothing)
+        await second.ready()
+        gate.set()
+        await first.ready()
+
+    run(lambda: machine.update(live(None, body)))
+    assert machine.world.target == {"it": "2"}
+
+
 def test_ORD_5_replaced_across_a_barrier(machine: Machine) -> None:
     async def child(number: int) -> None:
         await ticks(3)

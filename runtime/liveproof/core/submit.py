@@ -56,7 +56,9 @@ async def submit(run: Run, parts: list[Part]) -> None:
     if submission.plan.stranded and not changes:
         submission.settle_stranded()
     for part in parts:
-        run.ranks.note(part.key, part.rank)
+        if part.rank:
+            run.ranks.note(part.declared, part.rank)
+            run.ranks.note(part.retained, part.rank)
     if changes or submission.plan.pending:
         await submission.carry_out(changes)
     elif submission.plan.taken:
