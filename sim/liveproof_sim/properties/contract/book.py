@@ -74,6 +74,8 @@ class Component:
     parent: Path | None
     declared: dict[Path, Any] = field(default_factory=dict)
     """by its last cycle that succeeded"""
+    under: tuple[Path, int] | None = None
+    """live component and operation that its last cycle is part of"""
     complete: bool = False
     """whether any cycle has"""
     at: int = 0
@@ -102,6 +104,10 @@ class Book:
         """deletions → number of the event"""
         self.broken: dict[Path, BaseException] = {}
         """components whose last cycle failed, and by what"""
+        self.contested: dict[Path, None] = {}
+        """target states that more than one component has declared, ever: whose they are in the end is a matter
+        of ORD-1"""
+        self._first: dict[Path, Path] = {}
         self._notes = {
             "cycle.start": self._cycle_start,
             "cycle.end": self._cycle_end,
@@ -134,6 +140,7 @@ class Book:
         if component is None:
             component = self.components[path] = Component(path, facts["parent"])
         component.parent = facts["parent"]
+        component.under = None if facts["controller"] is None else (facts["controller"], facts["seq"])
         component.applied = len(self.applied)
 
     def _cycle_end(self, path: Path, facts: dict[str, Any]) -> None:
@@ -150,13 +157,28 @@ class Book:
         component = self.components.get(path)
         if component is None:  # deleted meanwhile, which a monitor has seen
             component = self.components[path] = Component(path, None)
-        component.declared = facts["declared"]
+        component.declared = dict(facts["declared"])
+        for state in list(component.declared):
+            if self._first.setdefault(state, path) != path:
+                self.contested[state] = None
+                self._claim(state, component)
         component.retained = facts["retained"]
         component.complete = True
         component.at = self.number
         for child in facts["mounted"]:
             if child in self.components:
                 self.components[child].parent = path
+
+    def _claim(self, state: Path, component: Component) -> None:
+        """A target state belongs to whoever declared it under the latest operation."""
+        for other in self.claimants(state):
+            if other is component:
+                continue
+            ours, theirs = component.under, other.under
+            if ours is not None and theirs is not None and ours[0] == theirs[0] and ours[1] < theirs[1]:
+                component.declared.pop(state, None)
+            else:
+                del other.declared[state]
 
     def _delete(self, path: Path, _facts: dict[str, Any]) -> None:
         self.components.pop(path, None)
@@ -214,6 +236,14 @@ class Book:
         self.lives[path].ops[facts["seq"]].fate = Fate.ENDED
 
     # ---- questions
+
+    def alone(self, component: Component) -> bool:
+        """Whether no other operation runs beside the last cycle of a component."""
+        if component.under is None:
+            return True
+        live = self.lives.get(component.under[0])
+        op = None if live is None else live.ops.get(component.under[1])
+        return op is not None and op.kind == "update_full"
 
     def was(self, state: Path, value: Any, since: int) -> bool:
         """Whether a target has applied this since a place in ``applied``."""

@@ -39,11 +39,12 @@ class Gc1Complete(Monitor):
         wanted = {state for each in self.book.components.values() for state in each.declared}
         if any(each.retained for each in self.book.components.values()):
             wanted |= {state for row in rows.values() for state in row.targets}
+        contested = self.book.contested.keys()
         doubtful = {state for row in rows.values() for state in row.targets}
         for state in self.contract.states():
             if state not in wanted and state not in doubtful:
                 self.breach(f"target state {state!r} is still there, and belongs to nobody")
-            elif state not in wanted and not self._excused(state, rows):
+            elif state not in wanted | contested and not self._excused(state, rows):
                 self.breach(f"target state {state!r} is still there, and no component wants it")
 
     def _excused(self, state: Path, rows: dict[Path, Row]) -> bool:
@@ -81,10 +82,9 @@ class Gc2Sound(Monitor):
                 self.breach(f"component {component.path!r} was never deleted, and the store has forgotten it")
             for state, value in component.declared.items():
                 there = self.contract.at(state)
-                claims = [each.declared[state] for each in self.book.claimants(state)]
-                if there is None or there in claims or any(
-                    self.book.spoiled(each.path) for each in self.book.claimants(state)
-                ):
+                if there is None or there == value or state in self.book.contested:
+                    continue
+                if self.book.spoiled(component.path):
                     continue
                 self.breach(f"{component.path!r} wants {state!r} to be {value!r}, and it is {there!r}")
 
@@ -125,7 +125,7 @@ class Gc4Moves(Monitor):
     ) -> None:
         component = self.book.components.get(path)
         began = self.book.cycles.get(path, {}).get(cycle)
-        if failure is not None or component is None or began is None:
+        if failure is not None or component is None or began is None or not self.book.alone(component):
             return
         for state in declared:
             if state in component.declared:

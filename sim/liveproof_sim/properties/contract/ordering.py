@@ -114,7 +114,7 @@ class Ord5Handles(Monitor):
                 there = self.contract.at(state)
                 if there is None or there == value or self.book.was(state, value, op.applied):
                     continue
-                if all(each is component for each in self.book.claimants(state)):
+                if state not in self.book.contested:
                     self.breach(f"{op} of {live.path!r} has ended, and {state!r} never was {value!r}")
 
     def _deleted(self, live: Live, op: Op) -> None:
