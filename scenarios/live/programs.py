@@ -28,8 +28,12 @@ class Failed(Exception):  # noqa: N818 - what a component of a program raises on
 class Drawing:
     """Draws programs from the tape of the world."""
 
-    def __init__(self, world: World, *, failing: bool, nested: bool, shared: bool) -> None:
+    def __init__(self, world: World, *, failing: bool, nested: bool, shared: bool, live: bool) -> None:
         self.world = world
+        self.live = live
+        self.how: dict[int, str] = {}
+        """Of the parts that are live components: by number, whether they linger until the programs have
+        ended."""
         self.failing = failing
         self.nested = nested
         self.shared = shared
@@ -51,6 +55,8 @@ class Drawing:
             self._number += 1
             child = f"{name}.n"
             below["n",] = Part(self._number, {child: self._number}, fails=self.failing and self.chance("fails", 4))
+        if self.live and not fails and self.chance("live", 2):
+            self.how[number] = self.world.draw(["ends", "lingers", "returns"], label="how")
         return Part(number, cells, below, fails)
 
     def call(self) -> Call:
@@ -80,9 +86,11 @@ class Drawing:
 class Player:
     """A live component that plays programs, one per task."""
 
-    def __init__(self, target: Target, programs: list[list[Call]]) -> None:
+    def __init__(self, target: Target, programs: list[list[Call]], how: dict[int, str]) -> None:
         self.target = target
         self.programs = programs
+        self.how = how
+        self.over = asyncio.Event()
         self.log: list[Call] = []
         """the calls, in invocation order"""
         self.ran: dict[int, None] = {}
@@ -98,6 +106,39 @@ class Player:
         for sub, child in part.below.items():
             await coco.mount(at(*sub), self.part, child)
 
+    def runner(self, part: Part) -> tuple[Any, ...]:
+        """What to mount for a part, with its arguments."""
+        how = self.how.get(part.number)
+        return (self.part, part) if how is None else (self.inner(part, how),)
+
+    def inner(self, part: Part, how: str) -> type[Any]:
+        """The part as a live component: its children come in its scan, or one by one after it."""
+        player = self
+        # What is mounted one by one is collected by the scan before, and so must not fail.
+        scans = part.stumbles or part.number % 2 == 0
+
+        class Inner:
+            async def process(self) -> None:
+                for key, value in part.cells.items():
+                    player.target.declare(key, value)
+                await asyncio.sleep(0)
+                for sub, child in part.below.items():
+                    if scans:
+                        await coco.mount(at(*sub), player.part, child)
+
+            async def process_live(self, operator: coco.LiveComponentOperator) -> None:
+                player.ran[part.number] = None
+                await operator.update_full()
+                for sub, child in part.below.items():
+                    if not scans:
+                        await operator.update(at(*sub), player.part, child)
+                if how != "returns":
+                    await operator.mark_ready()
+                if how == "lingers":
+                    await player.over.wait()
+
+        return Inner
+
     async def process(self) -> None:
         part = self._fulls.pop(0).part
         assert part is not None
@@ -105,7 +146,7 @@ class Player:
         for key, value in part.cells.items():
             self.target.declare(key, value)
         for sub, child in part.below.items():
-            await coco.mount(at(*sub), self.part, child)
+            await coco.mount(at(*sub), *self.runner(child))
         if part.fails:
             raise Failed(part.number)
 
@@ -119,7 +160,7 @@ class Player:
             elif call.part is None:
                 handles.append(await operator.delete(at(*call.sub)))
             else:
-                handles.append(await operator.update(at(*call.sub), self.part, call.part))
+                handles.append(await operator.update(at(*call.sub), *self.runner(call.part)))
         for handle in handles:
             await handle.ready()
 
@@ -135,6 +176,7 @@ class Player:
                     for calls in player.programs:
                         group.create_task(player.program(operator, calls))
                 await operator.mark_ready()
+                player.over.set()
 
         return Live
 
@@ -146,6 +188,7 @@ def scenario_of(
     failing: bool = False,
     nested: bool = False,
     shared: bool = False,
+    live: bool = False,
     limit: tuple[int | None, ...] = (None,),
 ) -> Callable[[World], Any]:
     """A scenario whose programs are drawn: their sequential meaning is what comes out."""
@@ -153,13 +196,14 @@ def scenario_of(
     async def scenario(world: World) -> None:
         contract = world.contract()
         target = world.target("programs")
-        drawing = Drawing(world, failing=failing, nested=nested, shared=shared)
-        player = Player(target, [[drawing.call() for _ in range(calls)] for _ in range(tasks)])
+        drawing = Drawing(world, failing=failing, nested=nested, shared=shared, live=live)
+        programs = [[drawing.call() for _ in range(calls)] for _ in range(tasks)]
+        player = Player(target, programs, drawing.how)
         capacity = world.draw(limit, label="limit")
-        live = player.component()
+        component = player.component()
 
         async def main() -> None:
-            await coco.mount(at("live"), live)
+            await coco.mount(at("live"), component)
 
         config = coco.AppConfig("programs", max_inflight_components=capacity)
         await world.start(coco.App(config, main), live=True)
@@ -177,3 +221,5 @@ failing = scenario_of(failing=True)
 nested = scenario_of(nested=True, failing=True)
 narrow = scenario_of(nested=True, tasks=3, calls=2, limit=(1, 2))
 shared = scenario_of(shared=True)
+lively = scenario_of(live=True, nested=True)
+lively_narrow = scenario_of(live=True, nested=True, failing=True, tasks=3, calls=2, limit=(1, 2))

@@ -511,6 +511,46 @@ def test_ORD_1_a_later_operation_that_never_had_it_takes_nothing(machine: Machin
     assert machine.world.target == {"it": "2"}
 
 
+@pytest.mark.parametrize("how", ["plain", "live", "full fails"])
+def test_ORD_1_an_absorbed_deletion_is_not_done_by_a_scan_that_failed_there(tmp_path: Path, how: str) -> None:
+    gate = asyncio.Event()
+
+    async def child(name: str, *, slow: bool = False) -> None:
+        if slow:
+            await gate.wait()
+        declare(name, 1)
+
+    async def failing() -> None:
+        raise ValueError("as it should")
+
+    class Failing:
+        async def process(self) -> None:
+            raise AssertionError("never called")
+
+        async def process_live(self, operator: coco.LiveComponentOperator) -> None:
+            raise ValueError("as it should")
+
+    async def process() -> None:
+        await coco.mount(at("a", "b"), Failing if how == "live" else failing)
+        await coco.mount(at("a", "c"), child, "c")
+        if how == "full fails":
+            raise ValueError("as it should")
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        await (await operator.update(at("a", "b"), child, "b")).ready()
+        await operator.update(at("a", "b"), child, "b", slow=True)
+        await operator.delete(at("a"))
+        full = asyncio.create_task(operator.update_full())
+        await ticks(1)
+        await operator.update(at("a"), child, "a")
+        gate.set()
+        await full
+
+    machine = Machine(tmp_path / "state.db", World(), handler=lambda _error, _context: None)
+    run(lambda: machine.update(live(process, body)))
+    assert machine.world.target == {"a": "1", "c": "1"}
+
+
 def test_ORD_5_replaced_across_a_barrier(machine: Machine) -> None:
     async def child(number: int) -> None:
         await ticks(3)

@@ -31,6 +31,7 @@ from liveproof.errors import StoppedError
 
 if TYPE_CHECKING:
     from liveproof.abc.scheduler import Task
+    from liveproof.core.live import LiveController
     from liveproof.core.run import Run
 
 __all__ = ["Cycle", "Ended"]
@@ -68,6 +69,7 @@ class Cycle:
         "critical",
         "declared",
         "existed",
+        "failed_below",
         "failure",
         "fn",
         "frame",
@@ -174,6 +176,8 @@ class Cycle:
         """Whether the store has components below this one that others than it mounted."""
         self.spoiled = False
         """Whether something below failed or is live, so that the outcome must not be remembered."""
+        self.failed_below: dict[bytes, None] | None = None
+        """Children mounted in this cycle that have failed, if any."""
         self.frame = CallFrame()
         self._left = 0
         self._memo_key: bytes | None = None
@@ -336,9 +340,22 @@ class Cycle:
         """Told by each child, once."""
         if child.spoiled:
             self.spoiled = True
+            if child.failure is not None:
+                self._note_failed(child.key)
         if self.memoizing:
             self.frame.uses.update(child.frame.uses)
         self.child_ready(child)
+
+    def live_child_ready(self, child: LiveController) -> None:
+        """Told by each live child, once."""
+        if child.failed:
+            self._note_failed(child.key)
+        self.child_ready(child)
+
+    def _note_failed(self, key: bytes) -> None:
+        if self.failed_below is None:
+            self.failed_below = {}
+        self.failed_below[key] = None
 
     def child_ready(self, _child: object) -> None:
         """A child that was started need not be waited for any longer."""

@@ -331,11 +331,14 @@ class LiveController:
         first, self._first_rival = self._first_rival, None
 
         def full_ended(cycle: Cycle) -> None:
-            if cycle.failure is None:
+            failed = cycle.failed_below or ()
+            if cycle.failure is None and not failed:
                 self._scanned = op.seq
             else:
-                # It collected nothing, and yet what it mounted is newer than what came before.
-                self._below.update(dict.fromkeys((key[len(self.key) :] for key in cycle.mounted), op.seq))
+                # It may have collected nothing, and yet what it mounted is newer than what came before; unless
+                # that has failed, and so is what it was.
+                good = [key for key in cycle.mounted if key not in failed]
+                self._below.update(dict.fromkeys((key[len(self.key) :] for key in good), op.seq))
             self.finished(op, cycle.ready.error)
 
         cycle = Cycle(

@@ -52,6 +52,8 @@ class Source:
         self.entries: dict[Any, Any] = dict(entries)
         """what is there now; change it by :meth:`set` and :meth:`remove`"""
         self.closed = False
+        self.overflows = 0
+        """how often events were lost, and the watch has said so"""
         self._choices = choices
         self._unruly = tuple(self.behaviours if unruly is True else unruly or ())
         self._watches: list[_Watch] = []
@@ -71,6 +73,11 @@ class Source:
         if key in self.entries:
             del self.entries[key]
             self._happened(key)
+
+    @property
+    def watchers(self) -> int:
+        """How many watch it now."""
+        return len(self._watches)
 
     def close(self) -> None:
         """There will be no more changes: a watch ends when it has told of all."""
@@ -143,6 +150,7 @@ class MapView(Source):
             watch.lost = True
         if watch.lost:
             watch.lost = False
+            self.overflows += 1
             watch.keys.clear()
             if not self.deaf_to_overflow:
                 await subscriber.update_all()

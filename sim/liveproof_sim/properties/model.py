@@ -5,7 +5,8 @@ It knows nothing of the runtime: a component is what it declares, what it mounts
 target state belongs to the component that declared it last; a component that loses one keeps the rest.
 
 Failures leave something open, because a call that was replaced by a failing update has not run (ORD-4), and
-the update has left everything as it was: :func:`meanings` has all that a program may come to.
+the update (or the component below it that failed) has left everything as it was: :func:`meanings` has all that
+a program may come to.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ class Part:
     cells: Mapping[str, Any] = field(default_factory=dict)
     below: Mapping[Path, Part] = field(default_factory=dict)
     fails: bool = False
+
+    @property
+    def stumbles(self) -> bool:
+        """Whether it fails, or something below it: then what was there before stays, at least there."""
+        return self.fails or any(child.stumbles for child in self.below.values())
 
     def __repr__(self) -> str:
         below = f" below {dict(self.below)!r}" if self.below else ""
@@ -145,7 +151,7 @@ def meanings(calls: Sequence[Call], ran: Collection[int], *, moves: bool = False
         while after is not None and after in skipped:
             after = later.get(after)
         part = None if after is None else calls[after].part
-        return part is not None and part.fails
+        return part is not None and part.stumbles
 
     def fits(skipped: frozenset[int]) -> bool:
         for place, call in enumerate(calls):
@@ -178,7 +184,7 @@ def _overwritten(
     after = later.get(place)
     while after is not None:
         part = calls[after].part
-        if after not in skipped and (part is None or not part.fails):
+        if after not in skipped and (part is None or not part.stumbles):
             return True
         after = later.get(after)
     return False
