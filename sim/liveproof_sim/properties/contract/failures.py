@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import liveproof
+from liveproof.errors import StoppedError
 from liveproof_sim.properties.contract.monitor import Monitor
 from liveproof_sim.properties.contract.reading import Path
 
@@ -92,6 +93,8 @@ class Fail3CriticalPath(Monitor):
                 self.breach(f"{error!r} was raised in the caller of {path!r}, and reported for it as well")
 
     def on_operation_end(self, path: Path, *, seq: int, error: BaseException | None) -> None:
-        if error is not None and not self.contract.handled and any(each is error for each in self._background):
+        if error is None or self.contract.handled or isinstance(error, StoppedError):
+            return
+        if any(each is error for each in self._background):
             op = self.book.lives[path].ops[seq]
             self.breach(f"the handle of {op} of {path!r} raises {error!r}, which no handler raised")
