@@ -14,26 +14,6 @@ from liveproof_sim.fakes.targets import Target
 from scenarios.live.programs import at
 
 
-class Refusals:
-    """Faults of a target as choices: so many at most, each of a family."""
-
-    def __init__(self, world: World, most: int, families: tuple[str, ...]) -> None:
-        self.world = world
-        self.left = most
-        self.families = families
-
-    def strike(self, family: str, operation: str, phase: str, /) -> bool:
-        if family not in self.families or not self.left:
-            return False
-        if not self.world.draw(2, label=f"{family} {operation} {phase}"):
-            return False
-        self.left -= 1
-        return True
-
-
-FAMILIES = ("target.refuse", "target.break", "target.fail", "target.silence", "target.slow")
-
-
 async def leaf(target: Target, name: str, value: Any) -> None:
     await asyncio.sleep(0)
     target.declare(name, value)
@@ -48,8 +28,8 @@ async def branch(target: Target, name: str, leaves: dict[str, Any]) -> None:
 async def retried(world: World) -> None:
     """Sinks fail; a failed deletion is tried again; when the faults are over, one run puts all right."""
     world.contract()
-    world.faults = Refusals(world, 3, FAMILIES)
-    target = world.target("retried", lanes=world.draw([1], label="lanes"))
+    world.faults.enable("target", budget=3)
+    target = world.target("retried", lanes=2)
     world.exception_handler = lambda _error, _context: None
     wanted: dict[str, dict[str, Any]] = {"a": {"x": 1, "y": 1}, "b": {"x": 1}, "c": {}}
 
@@ -65,7 +45,7 @@ async def retried(world: World) -> None:
     wanted["b"] = {"z": 3}
     del wanted["c"]
     await world.start(app)
-    target.faults = None
+    world.faults.disable()
     await world.start(app)
     expected: dict[str, Any] = {}
     for name, leaves in wanted.items():

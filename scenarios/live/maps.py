@@ -45,12 +45,13 @@ async def edit(world: World, source: Source, edits: int) -> None:
 
 
 def following(
-    make: Callable[[World], Source], *, edits: int = 4, limit: tuple[int | None, ...] = (None, 1)
+    make: Callable[[World], Source], *faults: str, edits: int = 4, limit: tuple[int | None, ...] = (None, 1)
 ) -> Callable[[World], Any]:
     """A source is followed live until it is quiet; then the target is what it means."""
 
     async def scenario(world: World) -> None:
         contract = world.contract()
+        world.faults.enable(*faults)
         target = world.target("maps")
         source = make(world)
 
@@ -73,9 +74,9 @@ def following(
 
 
 view = following(lambda world: world.map_view({"a": "a:one", "b": "b:two"}))
-unruly_view = following(lambda world: world.map_view({"a": "a:one", "b": "b:two"}, unruly=True))
+unruly_view = following(lambda world: world.map_view({"a": "a:one", "b": "b:two"}), "feed")
 feed = following(lambda world: world.map_feed({"a": "a:one", "b": "b:two"}))
-unruly_feed = following(lambda world: world.map_feed({"a": "a:one", "b": "b:two"}, unruly=True))
+unruly_feed = following(lambda world: world.map_feed({"a": "a:one", "b": "b:two"}), "feed")
 
 
 def _armed_late(world: World) -> MapView:
@@ -85,7 +86,7 @@ def _armed_late(world: World) -> MapView:
 
 
 def _deaf(world: World) -> MapView:
-    source = world.map_view({"a": "a:one", "b": "b:two"}, unruly=["overflow"])
+    source = world.map_view({"a": "a:one", "b": "b:two"})
     source.deaf_to_overflow = True
     return source
 
@@ -93,7 +94,7 @@ def _deaf(world: World) -> MapView:
 armed_late = following(_armed_late)
 """A planted bug: the watch is armed after the scan."""
 
-deaf_to_overflow = following(_deaf)
+deaf_to_overflow = following(_deaf, "feed.overflow")
 """A planted bug: what is lost is not scanned for."""
 
 
@@ -122,7 +123,8 @@ async def catch_up_while_edited(world: World) -> None:
     """A run to catch up ends, with what was there when it scanned or later; the next run has all."""
     contract = world.contract()
     target = world.target("maps")
-    source = world.map_view({"a": "a:one", "b": "b:two"}, unruly=True)
+    world.faults.enable("feed")
+    source = world.map_view({"a": "a:one", "b": "b:two"})
 
     async def main() -> None:
         await coco.mount_each(coco.component_subpath("items"), shout, source, target, source)

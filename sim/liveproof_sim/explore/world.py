@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 import liveproof
@@ -13,9 +13,12 @@ from liveproof.abc.filesystem import FileSystem
 from liveproof.abc.store import Store
 from liveproof.errors import StoppedError
 from liveproof.testing import MemoryStore
+from liveproof_sim.fakes.faults import Faults
 from liveproof_sim.fakes.feed import MapFeed, MapView
-from liveproof_sim.fakes.targets import TARGETS, Applied, Faults, Target
+from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
+from liveproof_sim.fakes.targets import TARGETS, Applied, Target
 from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.scheduler import SimScheduler
 from liveproof_sim.properties import Monitors, Reached
@@ -98,15 +101,39 @@ class World:
         self.store: Store = MemoryStore()
         """what apps remember; shared by all that are started in this world"""
         self.filesystem: FileSystem | None = None
-        """what apps see of files; None: the real ones"""
-        self.faults: Faults | None = None
-        """the switchboard that new targets ask"""
+        """what apps see of files; None: those of ``fs`` once that was used, else the real ones"""
+        self._fs: Files | None = None
+        self._faults: Faults | None = None
         self.exception_handler: liveproof.ExceptionHandler | None = None
         """that of the environments to come"""
         self.targets: dict[str, Target] = {}
         """made by :meth:`target`"""
         self._contract: Contract | None = None
         loop.quiescent = self._on_quiet
+
+    @property
+    def faults(self) -> Faults:
+        """What may go wrong; nothing, until it is enabled."""
+        if self._faults is None:
+            self._faults = Faults(self._loop.choices)
+        return self._faults
+
+    @property
+    def fs(self) -> Files:
+        """The files of this world."""
+        if self._fs is None:
+            loop = self._loop
+            trouble = Trouble(self.faults, self._take_time)
+            self._fs = Files(SimFileSystem(clock=lambda: EPOCH_NS + loop.now_ns, trouble=trouble))
+        return self._fs
+
+    def _take_time(self, slept_ns: int) -> None:
+        """What blocks takes so long: the body of a job, or, outside of one, everybody."""
+        job = self._loop.jobs.running
+        if job is not None:
+            job.slept_ns += slept_ns
+        else:
+            self._loop.now_ns += slept_ns
 
     def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
         """Start a task."""
@@ -140,25 +167,13 @@ class World:
                 target.watchers.append(self._applied)
         return target
 
-    def map_view(
-        self,
-        entries: Mapping[Any, Any] | None = None,
-        *,
-        name: str = "view",
-        unruly: bool | Collection[str] = False,
-    ) -> MapView:
-        """A source that can be scanned and watched. ``unruly``: whether, or how, its events may misbehave."""
-        return MapView(self._loop.choices, entries or {}, name=name, unruly=unruly)
+    def map_view(self, entries: Mapping[Any, Any] | None = None, *, name: str = "view") -> MapView:
+        """A source that can be scanned and watched."""
+        return MapView(entries or {}, name=name, faults=self.faults)
 
-    def map_feed(
-        self,
-        entries: Mapping[Any, Any] | None = None,
-        *,
-        name: str = "feed",
-        unruly: bool | Collection[str] = False,
-    ) -> MapFeed:
+    def map_feed(self, entries: Mapping[Any, Any] | None = None, *, name: str = "feed") -> MapFeed:
         """A source that can only be watched."""
-        return MapFeed(self._loop.choices, entries or {}, name=name, unruly=unruly)
+        return MapFeed(entries or {}, name=name, faults=self.faults)
 
     def contract(self) -> Contract:
         """Watch over the contract from now on: every app started after this, and every target."""
@@ -199,7 +214,7 @@ class World:
             context_provider=provider,
             exception_handler=handler,
             store=self.store,
-            filesystem=self.filesystem,
+            filesystem=self.filesystem or (None if self._fs is None else self._fs.system),
             make_scheduler=lambda: SimScheduler(self._loop),
             probe=None if contract is None else contract.probe(app.name),
         )
@@ -212,14 +227,14 @@ class World:
     async def afresh(self, app: liveproof.App[Any, Any]) -> dict[str, dict[Any, Any]]:
         """What the targets would hold if the app caught up from nothing: an empty store, empty targets, no
         faults, nobody watching."""
-        kept = self.store, self.targets, self.faults, self._contract
-        self.store, self.faults, self._contract = MemoryStore(), None, None
+        kept = self.store, self.targets, self._contract
+        self.store, self._contract = MemoryStore(), None
         fresh = {name: Target(name, lanes=target.lanes) for name, target in self.targets.items()}
         self.targets = fresh
         try:
             run = self.start(app)
         finally:
-            self.store, self.targets, self.faults, self._contract = kept
+            self.store, self.targets, self._contract = kept
         await run
         return {name: target.entries for name, target in fresh.items()}
 

@@ -1,1 +1,1 @@
-"""Stand-ins for what is outside of the program: each opens with its physics."""
+"""What the simulator puts in the place of the world: each opens with its physics."""

@@ -1,13 +1,13 @@
 """Live maps in memory: a view that can be scanned and watched, and a feed that can only be watched.
 
 Their physics. Both stand on a dictionary that the scenario changes with :meth:`set` and :meth:`remove`; a
-change takes effect at once. What an armed watch reports may, as far as the scenario lets it (``unruly``),
+change takes effect at once. What an armed watch reports may, if such faults are switched on,
 
-* come late (``delay``: virtual time passes),
-* be one event for several changes of one key (``coalesce``),
-* come twice (``duplicate``),
-* come in another order than the changes of *other* keys (``reorder``; those of one key keep theirs),
-* be lost in a full queue, and then the watch says so (``overflow``; only of a view).
+* come late (``feed.late``: virtual time passes),
+* be one event for several changes of one key (``feed.coalesce``; only of a view),
+* come twice (``feed.repeat``),
+* come in another order than the changes of *other* keys (``feed.reorder``; those of one key keep theirs),
+* be lost in a full queue, and then the watch says so (``feed.overflow``; only of a view).
 
 Nothing is lost silently. A **view** reports keys, and reads their values when it tells of them, as a watch of
 files does; it is armed before it scans. A **feed** is a log: it tells of every change with its value, from the
@@ -18,12 +18,11 @@ Scanning takes a step per entry: an entry that is changed meanwhile is seen as i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import liveproof as coco
-from liveproof_sim.errors import OptionError
-from liveproof_sim.kernel.choices import Choices, Kind
+from liveproof_sim.fakes.faults import Faults
 
 __all__ = ["MapFeed", "MapView", "Source"]
 
@@ -43,25 +42,16 @@ class _Watch:
 class Source:
     """The dictionary and who watches it."""
 
-    behaviours: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(
-        self, choices: Choices, entries: Mapping[Any, Any], *, name: str, unruly: bool | Collection[str]
-    ) -> None:
+    def __init__(self, entries: Mapping[Any, Any], *, name: str, faults: Faults) -> None:
         self.name = name
         self.entries: dict[Any, Any] = dict(entries)
         """what is there now; change it by :meth:`set` and :meth:`remove`"""
         self.closed = False
         self.overflows = 0
         """how often events were lost, and the watch has said so"""
-        self._choices = choices
-        self._unruly = tuple(self.behaviours if unruly is True else unruly or ())
+        self._faults = faults
         self._watches: list[_Watch] = []
         self._guard = coco.SingleWatcherGuard(f"{type(self).__name__} {name!r}")
-        for behaviour in self._unruly:
-            if behaviour not in self.behaviours:
-                known = ", ".join(self.behaviours)
-                raise OptionError(f"a {type(self).__name__} can not be unruly by {behaviour!r}: use {known}")
 
     def set(self, key: Any, value: Any) -> None:
         """Make or change an entry."""
@@ -90,13 +80,11 @@ class Source:
             watch.keys.append(key)
             watch.changed.set()
 
-    def _drawn(self, behaviour: str, options: int = 2) -> int:
-        if behaviour not in self._unruly:
-            return 0
-        return self._choices.draw(Kind.FAULT, f"{self.name}.{behaviour}", options)
+    def _drawn(self, family: str, options: int = 2) -> int:
+        return self._faults.choose(f"feed.{family}", "watch", options, about=self.name)
 
     async def _late(self) -> None:
-        if self._drawn("delay"):
+        if self._drawn("late"):
             await asyncio.sleep(DELAY_S)
 
     def __repr__(self) -> str:
@@ -105,8 +93,6 @@ class Source:
 
 class MapView(Source):
     """A :class:`liveproof.LiveMapView`. ``armed_late`` and ``deaf_to_overflow`` are bugs to be found."""
-
-    behaviours = ("delay", "coalesce", "duplicate", "reorder", "overflow")
 
     armed_late = False
     deaf_to_overflow = False
@@ -169,7 +155,7 @@ class MapView(Source):
             keys = list(dict.fromkeys(reversed(keys)))[::-1]
         if len(keys) > 1 and self._drawn("reorder"):
             keys = keys[::-1]  # harmless within one key: values are read when they are told
-        if self._drawn("duplicate"):
+        if self._drawn("repeat"):
             keys = [*keys, keys[0]]
         return keys
 
@@ -177,12 +163,8 @@ class MapView(Source):
 class MapFeed(Source):
     """A :class:`liveproof.LiveMapFeed`."""
 
-    behaviours = ("delay", "duplicate", "reorder")
-
-    def __init__(
-        self, choices: Choices, entries: Mapping[Any, Any], *, name: str, unruly: bool | Collection[str]
-    ) -> None:
-        super().__init__(choices, entries, name=name, unruly=unruly)
+    def __init__(self, entries: Mapping[Any, Any], *, name: str, faults: Faults) -> None:
+        super().__init__(entries, name=name, faults=faults)
         self._log: list[tuple[Any, Any]] = list(self.entries.items())
         """every change ever: key and value, or ``NON_EXISTENCE``"""
 
@@ -235,6 +217,6 @@ class MapFeed(Source):
             changes = [each for each in changes if each[0] == first] + [
                 each for each in changes if each[0] != first
             ]
-        if changes and self._drawn("duplicate"):
+        if changes and self._drawn("repeat"):
             changes = [*changes, changes[-1]]
         return changes

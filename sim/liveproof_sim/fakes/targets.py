@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import liveproof as coco
+from liveproof_sim.fakes.faults import Faults
 
-__all__ = ["CONTAINER", "TARGETS", "Action", "Applied", "Faults", "Keys", "Target"]
+__all__ = ["CONTAINER", "TARGETS", "Action", "Applied", "Keys", "Target"]
 
 Keys: TypeAlias = tuple[Any, ...]
 """Where in a target: the keys of the containers, then the key itself."""
@@ -53,13 +54,6 @@ class Applied(NamedTuple):
     def removed(self) -> bool:
         """Whether it was a removal."""
         return coco.is_non_existence(self.value)
-
-
-class Faults(Protocol):
-    """The switchboard of faults, as far as a target asks it."""
-
-    def strike(self, family: str, operation: str, phase: str, /) -> bool:
-        """Whether a fault of this family strikes here. Never, unless it was switched on."""
 
 
 class Target:
@@ -123,26 +117,26 @@ class Target:
             TimeoutError: everything was applied, and the answer was lost.
         """
         self.calls += 1
-        what = f"{self.name} {actions[0].keys[-1]}"
         middle = len(actions) // 2
-        if self._strikes("refuse", what, "before"):
+        if self._strikes("refuse", "before"):
             raise OSError(f"target {self.name!r} refused the batch")
         for number, action in enumerate(actions):
             await asyncio.sleep(0)
-            if number == middle and len(actions) > 1 and self._strikes("break", what, "middle"):
+            if number == middle and len(actions) > 1 and self._strikes("break", "middle"):
                 raise OSError(f"target {self.name!r} broke off in the middle of the batch")
             self._do(action)
-        if self._strikes("slow", what, "after"):
+        if self._strikes("slow", "after"):
             await asyncio.sleep(self.slow_s)
         else:
             await asyncio.sleep(0)
-        if self._strikes("fail", what, "after"):
+        if self._strikes("fail", "after"):
             raise OSError(f"target {self.name!r} failed after the batch")
-        if self._strikes("silence", what, "after"):
+        if self._strikes("silence", "after"):
             raise TimeoutError(f"target {self.name!r} did not answer")
 
-    def _strikes(self, family: str, what: str, phase: str) -> bool:
-        return self.faults is not None and self.faults.strike(f"target.{family}", what, phase)
+    def _strikes(self, family: str, phase: str) -> bool:
+        faults = self.faults
+        return faults is not None and faults.strike(f"target.{family}", "apply", phase, about=self.name)
 
     def _do(self, action: Action) -> None:
         inside: Any = self.entries
