@@ -51,7 +51,7 @@ async def retried(world: World) -> None:
     for name, leaves in wanted.items():
         expected[name] = sorted(leaves)
         expected.update({f"{name}.{key}": value for key, value in leaves.items()})
-    assert target.entries == expected
+    assert target.entries == expected, target.entries
     with world.contract().idle():
         await world.start(app)
 

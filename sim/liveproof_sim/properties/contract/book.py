@@ -80,6 +80,10 @@ class Component:
     """whether any cycle has"""
     at: int = 0
     """number of the event with which that ended"""
+    mounted: dict[Path, None] = field(default_factory=dict)
+    """by that"""
+    began: int = 0
+    """number of the event with which its last cycle began"""
     applied: int = 0
     """how many actions targets had applied when its last cycle began"""
     retained: int = 0
@@ -141,6 +145,7 @@ class Book:
             component = self.components[path] = Component(path, facts["parent"])
         component.parent = facts["parent"]
         component.under = None if facts["controller"] is None else (facts["controller"], facts["seq"])
+        component.began = self.number
         component.applied = len(self.applied)
 
     def _cycle_end(self, path: Path, facts: dict[str, Any]) -> None:
@@ -165,6 +170,7 @@ class Book:
         component.retained = facts["retained"]
         component.complete = True
         component.at = self.number
+        component.mounted = dict.fromkeys(facts["mounted"])
         for child in facts["mounted"]:
             if child in self.components:
                 self.components[child].parent = path

@@ -31,9 +31,11 @@ class Gc1Complete(Monitor):
                 self.breach(f"{path!r} did not mount {child.path!r}, has ended, and that is still there")
 
     def on_settled(self, _path: Path, *, rows: dict[Path, Row], whole: bool, **_: Any) -> None:
-        for path in rows:
+        for path, row in rows.items():
             if len(path) > 1 and path not in self.book.components:
                 self.breach(f"the store still knows of component {path!r}, which is gone")
+            elif len(path) > 1:
+                self._left_over(path, path[: row.owner + 1])
         if not whole:
             return
         wanted = {state for each in self.book.components.values() for state in each.declared}
@@ -46,6 +48,14 @@ class Gc1Complete(Monitor):
                 self.breach(f"target state {state!r} is still there, and belongs to nobody")
             elif state not in wanted | contested and not self._excused(state, rows):
                 self.breach(f"target state {state!r} is still there, and no component wants it")
+
+    def _left_over(self, path: Path, above: Path) -> None:
+        """Whether a component should have been collected, even one that never succeeded."""
+        child, parent = self.book.components[path], self.book.components.get(above)
+        if parent is None or not parent.complete or parent.at < child.began or path in parent.mounted:
+            return
+        if not any(below(each, path) for each in self.book.failed):
+            self.breach(f"{above!r} has not mounted {path!r}, and the store still knows of that")
 
     def _excused(self, state: Path, rows: dict[Path, Row]) -> bool:
         """Whether what owns it has failed: then it stays, or nobody knows."""
