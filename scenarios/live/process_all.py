@@ -96,6 +96,6 @@ async def racing(world: World) -> None:
         await coco.mount(at("all"), Live, data, target)
 
     await world.start(coco.App("racing", main), live=True)
-    after = [each for each in log[len(log) - log[::-1].index("full") :]]
+    after = log[len(log) - log[::-1].index("full") :]
     expected = dict(data) | ({"single": after[-1]} if after else {})
     contract.means(log, expected, target.entries)

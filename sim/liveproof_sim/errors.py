@@ -117,15 +117,15 @@ class MonitorError(Finding, AssertionError):
 
 
 class ContractError(MonitorError):
-    """The runtime, or what runs in it, broke the contract of live components. ``id`` says where."""
+    """The runtime, or what runs in it, broke the contract of live components. ``code`` is the id."""
 
-    def __init__(self, id_: str, text: str) -> None:
-        self.id = id_
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
         self.text = text
-        super().__init__(f"{id_}: {text}")
+        super().__init__(f"{code}: {text}")
 
     def __reduce__(self) -> tuple[type[ContractError], tuple[str, str]]:
-        return (type(self), (self.id, self.text))
+        return (type(self), (self.code, self.text))
 
 
 class UnretrievedError(Finding):

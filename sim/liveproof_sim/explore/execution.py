@@ -227,7 +227,7 @@ def _signature(error: BaseException | None, loop: SimLoop) -> str:
         places = sorted(dict.fromkeys(site_of(task).key for task in loop.tasks if not task.done()))
         return f"{type(error).__name__}: {'; '.join(places)}"
     if isinstance(error, ContractError):
-        return f"ContractError: {error.id}"
+        return f"ContractError: {error.code}"
     if isinstance(error, LeakError):
         leaked = sorted(dict.fromkeys(site_of(task).function for task in loop.tasks if not task.done()))
         return f"LeakError: {'; '.join(leaked)}"

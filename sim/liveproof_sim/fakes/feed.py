@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import liveproof as coco
+from liveproof.abc.live_map import LiveMapSubscriber
 from liveproof_sim.fakes.faults import Faults
 
 __all__ = ["MapFeed", "MapView", "Source"]
@@ -103,7 +104,7 @@ class MapView(Source):
             if key in self.entries:
                 yield key, self.entries[key]
 
-    async def watch(self, subscriber: coco.LiveMapSubscriber[Any, Any], /) -> None:
+    async def watch(self, subscriber: LiveMapSubscriber[Any, Any], /) -> None:
         """Scan, be ready, then follow.
 
         Raises:
@@ -124,7 +125,7 @@ class MapView(Source):
                 if watch in self._watches:
                     self._watches.remove(watch)
 
-    async def _tell(self, subscriber: coco.LiveMapSubscriber[Any, Any], watch: _Watch) -> bool:
+    async def _tell(self, subscriber: LiveMapSubscriber[Any, Any], watch: _Watch) -> bool:
         """Tell of the next batch. False: there are no more."""
         while not watch.keys and not watch.lost:
             if self.closed:
@@ -172,7 +173,7 @@ class MapFeed(Source):
         self._log.append((key, self.entries.get(key, coco.NON_EXISTENCE)))
         super()._happened(key)
 
-    async def watch(self, subscriber: coco.LiveMapSubscriber[Any, Any], /) -> None:
+    async def watch(self, subscriber: LiveMapSubscriber[Any, Any], /) -> None:
         """Tell of all that ever happened, be ready, then follow.
 
         Raises:
@@ -203,7 +204,7 @@ class MapFeed(Source):
             finally:
                 self._watches.remove(watch)
 
-    async def _one(self, subscriber: coco.LiveMapSubscriber[Any, Any], key: Any, value: Any) -> None:
+    async def _one(self, subscriber: LiveMapSubscriber[Any, Any], key: Any, value: Any) -> None:
         if coco.is_non_existence(value):
             await subscriber.delete(key)
         else:

@@ -145,7 +145,7 @@ def meanings(calls: Sequence[Call], ran: Collection[int], *, moves: bool = False
                 later[place] = last[call.sub]
             last[call.sub] = place
 
-    def replaced_by_failure(place: int, skipped: frozenset[int]) -> bool:
+    def replaced_by_failure(place: int, skipped: Collection[int]) -> bool:
         """Whether what stands in for this call, in the end, has failed."""
         after = later.get(place)
         while after is not None and after in skipped:
@@ -153,7 +153,7 @@ def meanings(calls: Sequence[Call], ran: Collection[int], *, moves: bool = False
         part = None if after is None else calls[after].part
         return part is not None and part.stumbles
 
-    def fits(skipped: frozenset[int]) -> bool:
+    def fits(skipped: Collection[int]) -> bool:
         for place, call in enumerate(calls):
             if place in skipped and not moves and not replaced_by_failure(place, skipped):
                 return False
@@ -169,7 +169,7 @@ def meanings(calls: Sequence[Call], ran: Collection[int], *, moves: bool = False
     found: list[dict[str, Any]] = []
     for count in range(len(later) + 1):
         for chosen in itertools.combinations(later, count):
-            skipped = frozenset(chosen)
+            skipped = tuple(chosen)
             if fits(skipped):
                 target = meaning(calls, skipped)
                 if target not in found:
@@ -178,7 +178,7 @@ def meanings(calls: Sequence[Call], ran: Collection[int], *, moves: bool = False
 
 
 def _overwritten(
-    calls: Sequence[Call], later: Mapping[int, int], place: int, skipped: frozenset[int]
+    calls: Sequence[Call], later: Mapping[int, int], place: int, skipped: Collection[int]
 ) -> bool:
     """Whether an update that never ran may be counted all the same: a later call wrote over it."""
     after = later.get(place)

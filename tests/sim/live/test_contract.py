@@ -218,15 +218,15 @@ CASES = [(id_, stream) for id_, streams in RED.items() for stream in streams]
 @pytest.mark.parametrize(("id_", "stream"), CASES, ids=[id_ for id_, _ in CASES])
 def test_red(id_: str, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     # The monitor of this id alone: what breaks one id often breaks another first.
-    ours = tuple(each for each in MONITORS if each.id == id_)
+    ours = tuple(each for each in MONITORS if each.code == id_)
     monkeypatch.setattr("liveproof_sim.properties.contract.contract.MONITORS", ours)
     told = played(stream)
-    assert [each.id for each in told] == [id_]
+    assert [each.code for each in told] == [id_]
     assert str(told[0]).startswith(f"{id_}: ")
 
 
 def test_every_monitor_has_a_red_stream() -> None:
-    assert [each.id for each in MONITORS] == list(RED)
+    assert [each.code for each in MONITORS] == list(RED)
 
 
 @pytest.mark.parametrize("stream", GREEN)
@@ -243,7 +243,7 @@ def found(scenario: Callable[[World], Any], *ids: str, executions: int = 300) ->
     assert verdict.status is Status.FAILED, str(verdict)
     assert verdict.failure is not None
     assert isinstance(verdict.failure.exception, ContractError), repr(verdict.failure.exception)
-    assert verdict.failure.exception.id in ids
+    assert verdict.failure.exception.code in ids
 
 
 def test_without_the_barrier(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_containers() -> None:
     [("refuse", []), ("break", ["a"]), ("fail", ["a", "b"]), ("silence", ["a", "b"]), ("slow", ["a", "b"])],
 )
 def test_a_fault_leaves_what_it_says(family: str, left: list[str]) -> None:
-    struck: list[bool] = []
+    struck: list[object] = []
 
     async def scenario(world: World) -> None:
         world.faults.enable(f"target.{family}", budget=1)
@@ -74,16 +74,15 @@ def test_a_fault_leaves_what_it_says(family: str, left: list[str]) -> None:
         try:
             await target.apply([Action(("a",), 1), Action(("b",), 2)])
         except (OSError, TimeoutError) as error:
-            assert list(target.entries) == left
-            assert (type(error) is TimeoutError) == (family == "silence")
-            struck.append(True)
+            struck.append((type(error) is TimeoutError) == (family == "silence") and list(target.entries) == left)
         else:
             assert list(target.entries) == ["a", "b"]
-            struck.append(world.clock.now_ns > 0)
+            struck.append(world.clock.now_ns > 0 or "not")
 
     holds(scenario)
     assert True in struck
-    assert False in struck
+    assert "not" in struck
+    assert False not in struck
 
 
 def test_lanes_are_the_same_in_every_world() -> None:
@@ -113,11 +112,11 @@ class Listener:
     async def mark_ready(self) -> None:
         self.told.append(("ready",))
 
-    async def update(self, key: Any, value: Any) -> None:
+    async def update(self, key: Any, value: Any, /) -> None:
         self.told.append((key, value))
         self.entries[key] = value
 
-    async def delete(self, key: Any) -> None:
+    async def delete(self, key: Any, /) -> None:
         self.told.append((key,))
         self.entries.pop(key, None)
 

@@ -15,7 +15,7 @@ __all__ = ["Gc1Complete", "Gc2Sound", "Gc3AfterSuccess", "Gc4Moves", "Gc5Retried
 class Gc1Complete(Monitor):
     """What a cycle did not mount is gone when it has ended; nothing is left in a target or in the store."""
 
-    id = "GC-1"
+    code = "GC-1"
 
     def on_cycle_end(
         self, path: Path, *, cycle: Any, failure: object, carried: bool, mounted: list[Path], **_: Any
@@ -38,15 +38,15 @@ class Gc1Complete(Monitor):
                 self._left_over(path, path[: row.owner + 1])
         if not whole:
             return
-        wanted = {state for each in self.book.components.values() for state in each.declared}
+        known = dict.fromkeys(state for row in rows.values() for state in row.targets)
+        wanted = dict.fromkeys(state for each in self.book.components.values() for state in each.declared)
+        wanted |= self.book.contested
         if any(each.retained for each in self.book.components.values()):
-            wanted |= {state for row in rows.values() for state in row.targets}
-        contested = self.book.contested.keys()
-        doubtful = {state for row in rows.values() for state in row.targets}
+            wanted |= known
         for state in self.contract.states():
-            if state not in wanted and state not in doubtful:
+            if state not in wanted and state not in known:
                 self.breach(f"target state {state!r} is still there, and belongs to nobody")
-            elif state not in wanted | contested and not self._excused(state, rows):
+            elif state not in wanted and not self._excused(state, rows):
                 self.breach(f"target state {state!r} is still there, and no component wants it")
 
     def _left_over(self, path: Path, above: Path) -> None:
@@ -66,7 +66,7 @@ class Gc1Complete(Monitor):
 class Gc2Sound(Monitor):
     """What is mounted is never collected."""
 
-    id = "GC-2"
+    code = "GC-2"
 
     def on_delete(self, path: Path) -> None:
         for running in self.book.cycles:
@@ -102,7 +102,7 @@ class Gc2Sound(Monitor):
 class Gc3AfterSuccess(Monitor):
     """A cycle whose function raised submits nothing and collects nothing."""
 
-    id = "GC-3"
+    code = "GC-3"
 
     def __init__(self, contract: Any) -> None:
         super().__init__(contract)
@@ -128,7 +128,7 @@ class Gc3AfterSuccess(Monitor):
 class Gc4Moves(Monitor):
     """A target state that moves to a component is written at most once in its cycle, and never removed."""
 
-    id = "GC-4"
+    code = "GC-4"
 
     def on_cycle_end(
         self, path: Path, *, cycle: Any, failure: object, declared: dict[Path, Any], **_: Any
@@ -153,7 +153,7 @@ class Gc4Moves(Monitor):
 class Gc5Retried(Monitor):
     """A deletion that failed is remembered, and tried again by the next cycle of the parent."""
 
-    id = "GC-5"
+    code = "GC-5"
 
     def on_cycle_end(
         self, path: Path, *, cycle: Any, failure: object, carried: bool, mounted: list[Path], **_: Any

@@ -6,17 +6,16 @@ import contextlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 from liveproof.abc.store import Store
 from liveproof_sim.errors import ContractError
 from liveproof_sim.properties.contract import collection, durability, failures, modes, ordering, readiness
-from liveproof_sim.properties.contract.book import Book
 from liveproof_sim.properties.contract.monitor import Monitor
 from liveproof_sim.properties.contract.reading import Path, read_rows
+from liveproof_sim.properties.contract.scene import Scene, Watched
 
-__all__ = ["MONITORS", "Contract", "Watched"]
+__all__ = ["MONITORS", "Contract"]
 
 MONITORS: tuple[type[Monitor], ...] = (
     ordering.Ord1Linear,
@@ -62,18 +61,7 @@ _TAKERS = {monitor: _takers(monitor) for monitor in MONITORS}
 """Which events each monitor takes: kind, and name of the method."""
 
 
-class Watched(Protocol):
-    """What is asked of a target."""
-
-    @property
-    def root(self) -> str: ...
-
-    def at(self, keys: Path, /) -> Any: ...
-
-    def flat(self) -> dict[Path, Any]: ...
-
-
-class Contract:
+class Contract(Scene):
     """The monitors of one execution. Paths begin with the name of the app.
 
     A breach does not raise where it is noticed, which may be inside the runtime: ``fail`` is told of the
@@ -86,16 +74,7 @@ class Contract:
         targets: Mapping[str, Watched],
         fail: Callable[[ContractError], None],
     ) -> None:
-        self._store = store
-        self._targets = targets
-        self._fail = fail
-        self.broken: ContractError | None = None
-        self.is_idle = False
-        self.apps: list[str] = []
-        """all that have been started"""
-        self.handled = False
-        """Whether the scenario has handlers of its own: only then may a handle raise what a handler raised."""
-        self.book = Book()
+        super().__init__(store, targets, fail)
         self._runs = 0
         self._takers: dict[str, list[Callable[..., None]]] = {}
         for kind in MONITORS:
@@ -189,32 +168,6 @@ class Contract:
     def watched(self, name: str, watchers: int) -> None:
         """A feed is watched by so many (FEED-4)."""
         self.tell("watched", (), {"name": name, "watchers": watchers})
-
-    # ---- what monitors ask
-
-    @property
-    def store(self) -> Store:
-        """Where the apps keep what they remember."""
-        return self._store()
-
-    def breach(self, id_: str, text: str) -> None:
-        """The first one counts: what follows may be its consequence."""
-        if self.broken is None:
-            self.broken = ContractError(id_, text)
-            self._fail(self.broken)
-
-    def at(self, state: Path) -> Any:
-        """What a target has there; None if it is no target of this world."""
-        target = next((each for each in self._targets.values() if each.root == state[0]), None)
-        return None if target is None else target.at(state[1:])
-
-    def states(self) -> list[Path]:
-        """All that is in the targets of this world."""
-        return [(each.root, *keys) for each in self._targets.values() for keys in each.flat()]
-
-    def is_record(self, record: bytes, value: Any) -> bool:
-        """Whether a stored record is that of ``value`` in a target of this world."""
-        return record == b"M" + msgspec.msgpack.encode(repr(value))
 
 
 class _AppProbe:

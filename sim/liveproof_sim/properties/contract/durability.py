@@ -14,10 +14,11 @@ __all__ = ["Dur2RecordedFirst", "Dur3Idle"]
 class Dur2RecordedFirst(Monitor):
     """What a sink does is on record before it does it."""
 
-    id = "DUR-2"
+    code = "DUR-2"
 
     def on_applied(self, state: Path, *, value: Any) -> None:
-        found = next(filter(None, (target_row(self.contract.store, each, state) for each in self.contract.apps)), None)
+        rows = (target_row(self.contract.store, app, state) for app in self.contract.apps)
+        found = next(filter(None, rows), None)
         if found is None:
             if not liveproof.is_non_existence(value):
                 self.breach(f"{state!r} is written, and the store knows no owner of it")
@@ -37,7 +38,7 @@ class Dur2RecordedFirst(Monitor):
 class Dur3Idle(Monitor):
     """While the scenario says that nothing has changed, no sink is called and nothing remembered runs."""
 
-    id = "DUR-3"
+    code = "DUR-3"
 
     def on_applied(self, state: Path, *, value: Any) -> None:
         if self.contract.is_idle:

@@ -15,7 +15,7 @@ __all__ = ["Fail1Isolated", "Fail2ReportedOnce", "Fail3CriticalPath"]
 class Fail1Isolated(Monitor):
     """The failure of a child is not its parent's."""
 
-    id = "FAIL-1"
+    code = "FAIL-1"
 
     def __init__(self, contract: Any) -> None:
         super().__init__(contract)
@@ -35,7 +35,7 @@ class Fail1Isolated(Monitor):
 class Fail2ReportedOnce(Monitor):
     """Every failure arrives once at a handler or in the log."""
 
-    id = "FAIL-2"
+    code = "FAIL-2"
 
     def __init__(self, contract: Any) -> None:
         super().__init__(contract)
@@ -74,7 +74,7 @@ class Fail3CriticalPath(Monitor):
     """What ``use_mount`` raises in its caller is not reported for the child as well; a handle raises only
     what a handler raised, or that the update was stopped."""
 
-    id = "FAIL-3"
+    code = "FAIL-3"
 
     def __init__(self, contract: Any) -> None:
         super().__init__(contract)

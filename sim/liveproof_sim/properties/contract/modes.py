@@ -20,7 +20,7 @@ __all__ = [
 class Mode1CatchUp(Monitor):
     """In catch-up mode nothing is done after readiness."""
 
-    id = "MODE-1"
+    code = "MODE-1"
 
     def on_operation(self, path: Path, *, kind: str, sub: Path | None, **_: Any) -> None:
         live = self.book.lives[path]
@@ -31,7 +31,7 @@ class Mode1CatchUp(Monitor):
 class Mode2Agree(Monitor):
     """A live run that is quiet agrees with a fresh catch-up run."""
 
-    id = "MODE-2"
+    code = "MODE-2"
 
     def on_agree(self, _path: Path, *, lived: Any, fresh: Any) -> None:
         if lived != fresh:
@@ -41,7 +41,7 @@ class Mode2Agree(Monitor):
 class Mode3Stop(Monitor):
     """After a stop nothing new begins."""
 
-    id = "MODE-3"
+    code = "MODE-3"
 
     def __init__(self, contract: Any) -> None:
         super().__init__(contract)
@@ -65,7 +65,7 @@ class Mode3Stop(Monitor):
 class Feed1NoLostChange(Monitor):
     """Once the source is quiet, the target is what the source function makes of it."""
 
-    id = "FEED-1"
+    code = "FEED-1"
 
     def on_follows(self, _path: Path, *, expected: Any, found: Any, overflowed: bool) -> None:
         if found != expected and not overflowed:
@@ -75,7 +75,7 @@ class Feed1NoLostChange(Monitor):
 class Feed2Overflow(Monitor):
     """The same, when a watch has lost events and said so."""
 
-    id = "FEED-2"
+    code = "FEED-2"
 
     def on_follows(self, _path: Path, *, expected: Any, found: Any, overflowed: bool) -> None:
         if found != expected and overflowed:
@@ -85,7 +85,7 @@ class Feed2Overflow(Monitor):
 class Feed4OneWatcher(Monitor):
     """One watcher at a time."""
 
-    id = "FEED-4"
+    code = "FEED-4"
 
     def on_watched(self, _path: Path, *, name: str, watchers: int) -> None:
         if watchers > 1:

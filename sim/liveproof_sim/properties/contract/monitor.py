@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from liveproof_sim.properties.contract.book import Book
-    from liveproof_sim.properties.contract.contract import Contract
+from liveproof_sim.properties.contract.scene import Scene
 
 __all__ = ["Monitor"]
 
@@ -18,12 +16,13 @@ class Monitor:
     is in the store.
     """
 
-    id: ClassVar[str]
+    code: ClassVar[str]
+    """the id"""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Scene) -> None:
         self.contract = contract
-        self.book: Book = contract.book
+        self.book = contract.book
 
     def breach(self, text: str) -> None:
         """The contract is broken: the run fails with this at its next step."""
-        self.contract.breach(self.id, text)
+        self.contract.breach(self.code, text)

@@ -22,7 +22,7 @@ class Ord1Linear(Monitor):
     """The targets equal the sequential meaning, as far as a scenario says what that is
     (:meth:`Contract.means`)."""
 
-    id = "ORD-1"
+    code = "ORD-1"
 
     def on_means(self, _path: Path, *, expected: Any, found: Any, log: Any) -> None:
         if found != expected:
@@ -32,7 +32,7 @@ class Ord1Linear(Monitor):
 class Ord2Barrier(Monitor):
     """``update_full`` is a barrier."""
 
-    id = "ORD-2"
+    code = "ORD-2"
 
     def on_operation_start(self, path: Path, *, seq: int) -> None:
         live = self.book.lives[path]
@@ -53,7 +53,7 @@ class Ord2Barrier(Monitor):
 class Ord3Concurrent(Monitor):
     """Operations on one sub-path, or on one above the other, never overlap."""
 
-    id = "ORD-3"
+    code = "ORD-3"
 
     def on_operation_start(self, path: Path, *, seq: int) -> None:
         live = self.book.lives[path]
@@ -68,7 +68,7 @@ class Ord3Concurrent(Monitor):
 class Ord4LatestWins(Monitor):
     """What is replaced never runs, and what waits is replaced by what comes later."""
 
-    id = "ORD-4"
+    code = "ORD-4"
 
     def on_operation_start(self, path: Path, *, seq: int) -> None:
         live = self.book.lives[path]
@@ -90,7 +90,7 @@ class Ord4LatestWins(Monitor):
 class Ord5Handles(Monitor):
     """An operation has ended only when its effect has been applied."""
 
-    id = "ORD-5"
+    code = "ORD-5"
 
     def on_operation_end(self, path: Path, *, seq: int, error: BaseException | None) -> None:
         live = self.book.lives[path]
@@ -129,7 +129,7 @@ class Ord5Handles(Monitor):
 class Ord6OneAtATime(Monitor):
     """Two cycles of one path never overlap, nor do two lives."""
 
-    id = "ORD-6"
+    code = "ORD-6"
 
     def on_cycle_start(self, path: Path, **_: Any) -> None:
         if path in self.book.cycles:

@@ -16,7 +16,7 @@ OPEN = (Fate.QUEUED, Fate.RUNNING)
 class Rdy1NeverHangs(Monitor):
     """When an update has ended, everything has. (That it ends is what the simulator itself looks for.)"""
 
-    id = "RDY-1"
+    code = "RDY-1"
 
     def on_settled(self, _path: Path, **_: Any) -> None:
         for live in self.book.lives.values():
@@ -33,7 +33,7 @@ class Rdy1NeverHangs(Monitor):
 class Rdy2Applied(Monitor):
     """Ready after ``mark_ready()``: every operation before it has ended."""
 
-    id = "RDY-2"
+    code = "RDY-2"
 
     def on_ready(self, path: Path) -> None:
         live = self.book.lives.get(path)
@@ -48,7 +48,7 @@ class Rdy2Applied(Monitor):
 class Rdy3Automatic(Monitor):
     """The end of ``process_live()``, however it comes, makes ready."""
 
-    id = "RDY-3"
+    code = "RDY-3"
 
     def on_live_end(self, path: Path, **_: Any) -> None:
         live = self.book.lives.get(path)
@@ -59,7 +59,7 @@ class Rdy3Automatic(Monitor):
 class Rdy4Once(Monitor):
     """Ready once in a life."""
 
-    id = "RDY-4"
+    code = "RDY-4"
 
     def on_ready(self, path: Path) -> None:
         live = self.book.lives.get(path)
@@ -70,7 +70,7 @@ class Rdy4Once(Monitor):
 class Rdy5NotEarly(Monitor):
     """Not ready before ``mark_ready()``, or the end of ``process_live()``."""
 
-    id = "RDY-5"
+    code = "RDY-5"
 
     def on_ready(self, path: Path) -> None:
         live = self.book.lives.get(path)

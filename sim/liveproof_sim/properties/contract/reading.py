@@ -10,8 +10,9 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import liveproof
 import msgspec
+
+import liveproof
 from liveproof.abc.store import Store, Table
 
 __all__ = ["Path", "Row", "read_path", "read_rows", "target_row"]
