@@ -38,6 +38,8 @@ SCENARIOS = (
     Entry("programs that share target states", ("ORD-1", "GC-4", "DUR-2"), programs.shared),
     Entry("programs of live children", (*ORD, "GC-2", "RDY-3"), programs.lively),
     Entry("programs of live children that fail", (*ORD, "RDY-1", "FAIL-1"), programs.lively_narrow),
+    Entry("programs of which one is cancelled", (*ORD, "RDY-1"), programs.impatient),
+    Entry("programs while the target fails", ("GC-1", "GC-5", "FAIL-2", "DUR-2", "RDY-1"), programs.stormy),
     Entry("map view", FEED, maps.view),
     Entry("map view, unruly", FEED, maps.unruly_view),
     Entry("map feed", FEED, maps.feed),

@@ -86,8 +86,12 @@ class Drawing:
 class Player:
     """A live component that plays programs, one per task."""
 
-    def __init__(self, target: Target, programs: list[list[Call]], how: dict[int, str]) -> None:
+    def __init__(
+        self, target: Target, programs: list[list[Call]], how: dict[int, str], patience: int | None = None
+    ) -> None:
         self.target = target
+        self.patience = patience
+        """After how many steps the first program is cancelled; what it has called goes on."""
         self.programs = programs
         self.how = how
         self.over = asyncio.Event()
@@ -172,9 +176,14 @@ class Player:
                 await player.process()
 
             async def process_live(self, operator: coco.LiveComponentOperator) -> None:
+                tasks = []
                 async with asyncio.TaskGroup() as group:
                     for calls in player.programs:
-                        group.create_task(player.program(operator, calls))
+                        tasks.append(group.create_task(player.program(operator, calls)))
+                    if player.patience is not None:
+                        for _ in range(player.patience):
+                            await asyncio.sleep(0)
+                        tasks[0].cancel()
                 await operator.mark_ready()
                 player.over.set()
 
@@ -189,6 +198,7 @@ def scenario_of(
     nested: bool = False,
     shared: bool = False,
     live: bool = False,
+    impatient: bool = False,
     limit: tuple[int | None, ...] = (None,),
 ) -> Callable[[World], Any]:
     """A scenario whose programs are drawn: their sequential meaning is what comes out."""
@@ -198,7 +208,8 @@ def scenario_of(
         target = world.target("programs")
         drawing = Drawing(world, failing=failing, nested=nested, shared=shared, live=live)
         programs = [[drawing.call() for _ in range(calls)] for _ in range(tasks)]
-        player = Player(target, programs, drawing.how)
+        patience = world.draw(20, label="patience") if impatient else None
+        player = Player(target, programs, drawing.how, patience)
         capacity = world.draw(limit, label="limit")
         component = player.component()
 
@@ -221,5 +232,31 @@ failing = scenario_of(failing=True)
 nested = scenario_of(nested=True, failing=True)
 narrow = scenario_of(nested=True, tasks=3, calls=2, limit=(1, 2))
 shared = scenario_of(shared=True)
+impatient = scenario_of(impatient=True, nested=True, limit=(None, 1))
 lively = scenario_of(live=True, nested=True)
 lively_narrow = scenario_of(live=True, nested=True, failing=True, tasks=3, calls=2, limit=(1, 2))
+
+
+async def stormy(world: World) -> None:
+    """The target fails now and then while programs run; when that is over, one full update puts all right."""
+    contract = world.contract()
+    world.faults.enable("target", budget=3)
+    world.exception_handler = lambda _error, _context: None
+    target = world.target("stormy", lanes=2)
+    drawing = Drawing(world, failing=True, nested=True, shared=True, live=True)
+    player = Player(target, [[drawing.call() for _ in range(3)] for _ in range(2)], drawing.how)
+    calm = Call("full", (), Part(1000, {"self": 0}, {("a",): Part(1001, {"x": 1}), ("d",): Part(1002, {"y": 2})}))
+
+    async def main() -> None:
+        await coco.mount(at("live"), player.component())
+
+    config = coco.AppConfig("stormy", max_inflight_components=world.draw([None, 1, 2], label="limit"))
+    app = coco.App(config, main)
+    await world.start(app, live=True)
+    world.faults.disable()
+    player.programs = [[calm]]
+    await world.start(app)
+    contract.means([calm], {"self": 0, "x": 1, "y": 2}, target.entries)
+    player.programs = [[calm]]
+    with contract.idle():
+        await world.start(app)

@@ -21,8 +21,8 @@ class Probe(Protocol):
           ``"cycle.return"`` (its function has ended, with ``error`` or None) and ``"cycle.end"`` (``failure``
           or None, whether ``critical``, ``carried`` over or ``stopping``, what it ``declared`` and
           ``mounted``, how many states a memo ``retained``; also of one that never started);
-        * ``"submit.record"``: what targets may hold is being recorded, for the components at ``paths``;
-          ``"submit.commit"``: its end, in so many ``writes``;
+        * ``"submit"``: these ``states`` are wanted; ``"submit.record"``: what targets may hold is being
+          recorded, for the components at ``paths``; ``"submit.commit"``: its end, in so many ``writes``;
         * ``"collect"``: what is ``gone`` will be deleted; ``"delete"`` and ``"delete.failed"`` (with
           ``error``): how that ended for one component;
         * ``"operation"``: a call of the operator, with its ``kind``, ``sub`` and ``seq``; then

@@ -20,6 +20,7 @@ from liveproof.core.plan import Change, Part, Planner, by_depth
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import decode_record
 from liveproof.core.sinks import Ticket
+from liveproof.core.telling import tell_claim
 
 if TYPE_CHECKING:
     from liveproof.abc.store import Write
@@ -59,6 +60,8 @@ async def submit(run: Run, parts: list[Part]) -> None:
         if part.rank:
             run.ranks.note(part.declared, part.rank)
             run.ranks.note(part.retained, part.rank)
+        if run.probing and part.declared:
+            tell_claim(run, part)
     if changes or submission.plan.pending:
         await submission.carry_out(changes)
     elif submission.plan.taken:

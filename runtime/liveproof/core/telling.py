@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from liveproof.core.component import Cycle
     from liveproof.core.operations import Outcome
     from liveproof.core.paths import Path
+    from liveproof.core.plan import Part
     from liveproof.core.run import Run
 
-__all__ = ["tell_end", "tell_outcome", "tell_start"]
+__all__ = ["tell_claim", "tell_end", "tell_outcome", "tell_start"]
 
 
 def tell_start(cycle: Cycle) -> None:
@@ -49,6 +50,12 @@ def tell_end(cycle: Cycle) -> None:
         retained=len(cycle.retained),
         mounted=[run.path_of(key) for key in cycle.mounted],
     )
+
+
+def tell_claim(run: Run, part: Part) -> None:
+    """A component submits what it declared."""
+    states = [(*each.provider.path, each.stable_key) for each in part.declared.values()]
+    run.probe.event("submit", part.path, states=states)
 
 
 def tell_outcome(run: Run, path: Path, outcome: Outcome) -> None:

@@ -130,8 +130,10 @@ RED: dict[str, list[Stream]] = {
     "GC-4": [
         [
             start(A),
+            ("submit", A, {"states": [STATE]}),
             end(A, declared={STATE: 1}),
             start((*L, "b")),
+            ("submit", (*L, "b"), {"states": [STATE]}),
             applied(coco.NON_EXISTENCE),
             applied(1),
             end((*L, "b"), declared={STATE: 1}),

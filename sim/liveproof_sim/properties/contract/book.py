@@ -108,6 +108,8 @@ class Book:
         """deletions → number of the event"""
         self.broken: dict[Path, BaseException] = {}
         """components whose last cycle failed, and by what"""
+        self.troubled = False
+        """whether anything has failed yet: then an owner may be one that the book does not know of"""
         self.contested: dict[Path, None] = {}
         """target states that more than one component has declared, ever: whose they are in the end is a matter
         of ORD-1"""
@@ -127,6 +129,7 @@ class Book:
             "operation.replaced": self._operation_replaced,
             "operation.start": self._operation_start,
             "ready": self._ready,
+            "submit": self._submit,
         }
 
     def note(self, kind: str, path: Path, facts: dict[str, Any]) -> None:
@@ -155,6 +158,7 @@ class Book:
             del self.cycles[path]
         if facts["failure"] is not None:
             self.broken[path] = facts["failure"]
+            self.troubled = True
             return
         self.broken.pop(path, None)
         if facts["carried"] or began is None:
@@ -164,8 +168,7 @@ class Book:
             component = self.components[path] = Component(path, None)
         component.declared = dict(facts["declared"])
         for state in list(component.declared):
-            if self._first.setdefault(state, path) != path:
-                self.contested[state] = None
+            if state in self.contested:
                 self._claim(state, component)
         component.retained = facts["retained"]
         component.complete = True
@@ -174,6 +177,11 @@ class Book:
         for child in facts["mounted"]:
             if child in self.components:
                 self.components[child].parent = path
+
+    def _submit(self, path: Path, facts: dict[str, Any]) -> None:
+        for state in facts["states"]:
+            if self._first.setdefault(state, path) != path:
+                self.contested[state] = None
 
     def _claim(self, state: Path, component: Component) -> None:
         """A target state belongs to whoever declared it under the latest operation."""
@@ -194,6 +202,7 @@ class Book:
 
     def _delete_failed(self, path: Path, _facts: dict[str, Any]) -> None:
         self.failed[path] = self.number
+        self.troubled = True
 
     # ---- live components
 

@@ -126,7 +126,8 @@ class Gc3AfterSuccess(Monitor):
 
 
 class Gc4Moves(Monitor):
-    """A target state that moves to a component is written at most once in its cycle, and never removed."""
+    """A target state that moves to a component is written at most once in its cycle, and never removed. Judged
+    as long as nothing has failed, because a component that fails may have taken a state over all the same."""
 
     code = "GC-4"
 
@@ -135,7 +136,9 @@ class Gc4Moves(Monitor):
     ) -> None:
         component = self.book.components.get(path)
         began = self.book.cycles.get(path, {}).get(cycle)
-        if failure is not None or component is None or began is None or not self.book.alone(component):
+        if failure is not None or component is None or began is None or self.book.troubled:
+            return
+        if not self.book.alone(component):
             return
         for state in declared:
             if state in component.declared:
