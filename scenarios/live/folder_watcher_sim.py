@@ -109,6 +109,7 @@ def edits(main: Callable[..., Any], *faults: str) -> Scenario:
 
     async def no_edit_is_lost(world: World) -> None:
         world.faults.enable(*faults)
+        world.contract()
         docs = world.fs.dir("/docs", {"a.md": "alpha", "b.md": "beta"})
         out = world.fs.dir("/out")
         run = world.start(coco.App("docs", main, docs, out), live=True)

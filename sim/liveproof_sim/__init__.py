@@ -8,6 +8,7 @@ from __future__ import annotations
 from liveproof_sim.check import check, replay
 from liveproof_sim.decorator import explore
 from liveproof_sim.errors import (
+    ContractError,
     DeadlockError,
     EscapeError,
     Finding,
@@ -27,6 +28,7 @@ from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.explore.world import World
 
 __all__ = [
+    "ContractError",
     "DeadlockError",
     "EscapeError",
     "Failure",

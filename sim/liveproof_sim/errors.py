@@ -17,12 +17,14 @@
             ├── LeakError             tasks were still running when the scenario had returned
             ├── LivelockError         steps without end
             ├── MonitorError          a property of the world did not hold
+            │   └── ContractError     the runtime broke its contract; names the id
             └── UnretrievedError      an exception that nobody looked at
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "ContractError",
     "DeadlockError",
     "EscapeError",
     "Finding",
@@ -125,6 +127,18 @@ class MonitorError(Finding, AssertionError):
 
     def __reduce__(self) -> tuple[type[MonitorError], tuple[str, str]]:
         return (type(self), (str(self), self.monitor))
+
+
+class ContractError(MonitorError):
+    """The runtime, or what runs in it, broke the contract of live components. ``code`` is the id."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"{code}: {text}")
+
+    def __reduce__(self) -> tuple[type[ContractError], tuple[str, str]]:
+        return (type(self), (self.code, self.text))
 
 
 class UnretrievedError(Finding):

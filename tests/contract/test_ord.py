@@ -462,6 +462,95 @@ def test_ORD_5_a_replaced_handle_takes_the_outcome_of_its_replacement(tmp_path: 
     assert seen == ([] if outcome == "good" else ["number 3"]), "reported once"
 
 
+@pytest.mark.parametrize("end", ["delete", "update"])
+def test_ORD_1_a_late_claim_of_what_a_later_operation_took_and_let_go(machine: Machine, end: str) -> None:
+    gate = asyncio.Event()
+
+    async def slow() -> None:
+        await gate.wait()
+        declare("it", 1)
+
+    async def quick(wants: bool) -> None:
+        if wants:
+            declare("it", 2)
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        first = await operator.update(at("a"), slow)
+        await (await operator.update(at("b"), quick, True)).ready()
+        if end == "delete":
+            await (await operator.delete(at("b"))).ready()
+        else:
+            await (await operator.update(at("b"), quick, False)).ready()
+        gate.set()
+        await first.ready()
+
+    run(lambda: machine.update(live(None, body)))
+    assert machine.world.target == {}, "one after the other, the second takes it from the first"
+
+
+def test_ORD_1_a_later_operation_that_never_had_it_takes_nothing(machine: Machine) -> None:
+    gate = asyncio.Event()
+
+    async def claims(number: int, *, late: bool) -> None:
+        if late:
+            await gate.wait()
+        declare("it", number)
+
+    async def nothing() -> None:
+        await ticks(1)
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        await (await operator.update(at("b"), claims, 1, late=False)).ready()
+        first = await operator.update(at("a"), claims, 2, late=True)
+        second = await operator.update(at("b"), nothing)
+        await second.ready()
+        gate.set()
+        await first.ready()
+
+    run(lambda: machine.update(live(None, body)))
+    assert machine.world.target == {"it": "2"}
+
+
+@pytest.mark.parametrize("how", ["plain", "live", "full fails"])
+def test_ORD_1_an_absorbed_deletion_is_not_done_by_a_scan_that_failed_there(tmp_path: Path, how: str) -> None:
+    gate = asyncio.Event()
+
+    async def child(name: str, *, slow: bool = False) -> None:
+        if slow:
+            await gate.wait()
+        declare(name, 1)
+
+    async def failing() -> None:
+        raise ValueError("as it should")
+
+    class Failing:
+        async def process(self) -> None:
+            raise AssertionError("never called")
+
+        async def process_live(self, operator: coco.LiveComponentOperator) -> None:
+            raise ValueError("as it should")
+
+    async def process() -> None:
+        await coco.mount(at("a", "b"), Failing if how == "live" else failing)
+        await coco.mount(at("a", "c"), child, "c")
+        if how == "full fails":
+            raise ValueError("as it should")
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        await (await operator.update(at("a", "b"), child, "b")).ready()
+        await operator.update(at("a", "b"), child, "b", slow=True)
+        await operator.delete(at("a"))
+        full = asyncio.create_task(operator.update_full())
+        await ticks(1)
+        await operator.update(at("a"), child, "a")
+        gate.set()
+        await full
+
+    machine = Machine(tmp_path / "state.db", World(), handler=lambda _error, _context: None)
+    run(lambda: machine.update(live(process, body)))
+    assert machine.world.target == {"a": "1", "c": "1"}
+
+
 def test_ORD_5_replaced_across_a_barrier(machine: Machine) -> None:
     async def child(number: int) -> None:
         await ticks(3)

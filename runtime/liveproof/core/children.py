@@ -154,7 +154,7 @@ def _start_live(
         handlers=context.handlers,
         rival=parent.rival,
         rank=parent.rank,
-        on_ready=parent.child_ready,
+        on_ready=parent.live_child_ready,
         record=record,
     )
     live.start()

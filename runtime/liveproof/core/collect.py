@@ -52,7 +52,7 @@ async def collect(cycle: Cycle) -> bool:
     known = await cycle.children_known()
     gone = [key for key in known if key not in cycle.mounted]
     if run.probing:
-        run.probe.event("collect", cycle.path, components=len(gone))
+        run.probe.event("collect", cycle.path, gone=[run.path_of(key) for key in gone])
     good = True
     async with cycle.place.given_up():  # What is deleted may be live, and need places to come to its end.
         stages = _stages(run, gone)
@@ -207,6 +207,8 @@ async def _delete_rows(
     for part, (row_key, path, record) in zip(parts, records, strict=True):
         if part.error is not None:
             failures.append(Failure(path, record.owner, record.processor, part.error))
+            if run.probing:
+                run.probe.event("delete.failed", path, error=part.error)
         if part.error is not None or any(other.startswith(row_key) for other in kept):
             # A parent stays as long as something below it has to be tried again.
             kept.append(row_key)
@@ -218,6 +220,8 @@ async def _delete_rows(
                 writes += [run.own(target, None) for target in part.disowned]
                 applied += part.applied
             continue
+        if run.probing:
+            run.probe.event("delete", path)
         writes.append((Table.COMPONENT, row_key, None))
         writes += [run.own(target, None) for target in part.disowned]
         if record.calls:

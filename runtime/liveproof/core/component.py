@@ -26,10 +26,12 @@ from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import ComponentRecord, decode_record, owner_of
 from liveproof.core.targets import Declaration, TargetState
+from liveproof.core.telling import tell_end, tell_start
 from liveproof.errors import StoppedError
 
 if TYPE_CHECKING:
     from liveproof.abc.scheduler import Task
+    from liveproof.core.live import LiveController
     from liveproof.core.run import Run
 
 __all__ = ["Cycle", "Ended"]
@@ -67,6 +69,7 @@ class Cycle:
         "critical",
         "declared",
         "existed",
+        "failed_below",
         "failure",
         "fn",
         "frame",
@@ -173,6 +176,8 @@ class Cycle:
         """Whether the store has components below this one that others than it mounted."""
         self.spoiled = False
         """Whether something below failed or is live, so that the outcome must not be remembered."""
+        self.failed_below: dict[bytes, None] | None = None
+        """Children mounted in this cycle that have failed, if any."""
         self.frame = CallFrame()
         self._left = 0
         self._memo_key: bytes | None = None
@@ -335,9 +340,22 @@ class Cycle:
         """Told by each child, once."""
         if child.spoiled:
             self.spoiled = True
+            if child.failure is not None:
+                self._note_failed(child.key)
         if self.memoizing:
             self.frame.uses.update(child.frame.uses)
         self.child_ready(child)
+
+    def live_child_ready(self, child: LiveController) -> None:
+        """Told by each live child, once."""
+        if child.failed:
+            self._note_failed(child.key)
+        self.child_ready(child)
+
+    def _note_failed(self, key: bytes) -> None:
+        if self.failed_below is None:
+            self.failed_below = {}
+        self.failed_below[key] = None
 
     def child_ready(self, _child: object) -> None:
         """A child that was started need not be waited for any longer."""
@@ -482,6 +500,8 @@ class Cycle:
         self.is_open = False
         self.task = None  # The task's context leads back here; without the loop, no garbage is left.
         self.place.leave()
+        if run.probing:
+            tell_end(self)
         self.ready.resolve(error)
         self.on_end(self)
         run.note_end()
@@ -498,19 +518,21 @@ class Cycle:
         if self._states and await self._states_good():
             self.carry_over()
             return
-        if run.probing:
-            run.probe.event("cycle.start", self.path, processor=self.processor)
         failure: BaseException | None = None
         self.is_open = True
         try:
             if run.stopping:
                 raise StoppedError(f"component {format_path(self.path)} was not started: the update was cancelled")
+            if run.probing:
+                tell_start(self)
             self.result = await self._call()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:  # noqa: BLE001 - raised again below, when the children have ended
             failure = exc
         self.is_open = False
+        if run.probing:
+            run.probe.event("cycle.return", self.path, error=failure)
         if self._left:
             await self._children_end()
         if failure is not None:
@@ -523,8 +545,6 @@ class Cycle:
             counter.num_reprocesses += 1
         else:
             counter.num_adds += 1
-        if run.probing:
-            run.probe.event("cycle.end", self.path, processor=self.processor)
 
     async def _take_place(self) -> None:
         """What ran live at this path, or is being deleted there, must have ended first (ORD-6)."""

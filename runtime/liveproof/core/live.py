@@ -27,6 +27,7 @@ from liveproof.core.paths import Path, encode_path, format_path
 from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
+from liveproof.core.telling import tell_outcome
 from liveproof.errors import StoppedError
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class LiveController:
                 record = ComponentRecord(owner=self.owner, processor=self.processor)
                 run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
             self._phase = "running"
+            if run.probing:
+                run.probe.event("live.start", self.path, live=run.live)
             self._instance = self._cls(*self._args, **self._kwargs)
             await self._instance.process_live(operator)
         except (KeyboardInterrupt, SystemExit):
@@ -140,6 +143,8 @@ class LiveController:
             error = exc
         finally:
             self._phase = "ending"
+        if run.probing:
+            run.probe.event("live.return", self.path, error=error)
         await self._end(error)
 
     async def _end(self, failure: BaseException | None) -> None:
@@ -162,6 +167,8 @@ class LiveController:
             self._phase = "ended"
             del run.controllers[self.key]
             self._become_ready(error)
+            if run.probing:
+                run.probe.event("live.end", self.path, failure=failure if self.failed else None)
             self.ended.resolve()
             run.note_end()
 
@@ -205,6 +212,8 @@ class LiveController:
         if self._caught_up and task is self._task:
             return  # Called again while the component unwinds.
         if not self._caught_up:
+            if self.run.probing:
+                self.run.probe.event("mark_ready", self.path, last=self._machine.last_seq)
             await self._reached(self._machine.last_seq)
             self._become_ready(None)
             if self.run.live or self._phase != "running":
@@ -273,6 +282,8 @@ class LiveController:
 
     def _carry_out(self, outcomes: tuple[Outcome, ...]) -> None:
         for outcome in outcomes:
+            if self.run.probing:
+                tell_outcome(self.run, self.path, outcome)
             match outcome:
                 case Start(op):
                     if op.kind is Kind.FULL:
@@ -298,6 +309,8 @@ class LiveController:
 
     def finished(self, op: Operation, error: BaseException | None) -> None:
         """An operation has ended: who waits for it first, then what may start now."""
+        if self.run.probing:
+            self.run.probe.event("operation.end", self.path, seq=op.seq, error=error)
         _call_of(op).resolve(error)
         self.run.scheduler.touch(self._machine, write=True)
         self._carry_out(self._machine.done(op))
@@ -318,11 +331,14 @@ class LiveController:
         first, self._first_rival = self._first_rival, None
 
         def full_ended(cycle: Cycle) -> None:
-            if cycle.failure is None:
+            failed = cycle.failed_below or ()
+            if cycle.failure is None and not failed:
                 self._scanned = op.seq
             else:
-                # It collected nothing, and yet what it mounted is newer than what came before.
-                self._below.update(dict.fromkeys((key[len(self.key) :] for key in cycle.mounted), op.seq))
+                # It may have collected nothing, and yet what it mounted is newer than what came before; unless
+                # that has failed, and so is what it was.
+                good = [key for key in cycle.mounted if key not in failed]
+                self._below.update(dict.fromkeys((key[len(self.key) :] for key in good), op.seq))
             self.finished(op, cycle.ready.error)
 
         cycle = Cycle(

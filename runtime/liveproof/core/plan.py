@@ -181,9 +181,9 @@ class Planner:
         entry = part.entries.get(key)
         if entry is None:
             owner = self._other_owner(part, key, declaration)
+            if self.run.ranks.is_later(key, part.rank):
+                return None  # A later operation has claimed it; one after the other, it would win.
             if owner is not None:
-                if self.run.ranks.is_later(owner, part.rank):
-                    return None  # A later operation has claimed it; one after the other, it would win.
                 entry = self.take_over(owner, key)
         output = self._reconcile(declaration.provider, declaration.stable_key, declaration.value, entry)
         generation = level.generation
@@ -215,7 +215,7 @@ class Planner:
         """A state that a remembered call declared belongs to somebody else by now."""
         path = decode_path(key)
         owner = self.run.owner_of_target(key)
-        if owner is not None and self.run.ranks.is_later(owner, part.rank):
+        if self.run.ranks.is_later(key, part.rank):
             return
         if owner is not None and part.rival is not None and self.run.completed(owner, part.rival):
             raise ValueError(

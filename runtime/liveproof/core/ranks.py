@@ -7,6 +7,7 @@ of the operation that was invoked later has to win, whichever ends later.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 __all__ = ["Rank", "Ranks"]
@@ -17,22 +18,29 @@ number. Empty for what the app itself mounted."""
 
 
 class Ranks:
-    """The rank at which components last claimed target states, as far as that can still matter."""
+    """The rank of the latest claim of each target state, as far as that can still matter.
+
+    It is kept although the claimant may have let the state go since: one after the other, an earlier operation
+    would have lost the state to it, and not got it back. (A claim of the past is all that counts, so a
+    component that has lost a state lets nothing go when it no longer declares it.)
+    """
 
     def __init__(self) -> None:
-        self._by_component: dict[bytes, Rank] = {}
+        self._by_state: dict[bytes, Rank] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._by_component)
+        return bool(self._by_state)
 
-    def note(self, component: bytes, rank: Rank) -> None:
-        """This component has claimed its target states under this operation."""
+    def note(self, states: Iterable[bytes], rank: Rank) -> None:
+        """These target states are claimed under this operation, and not by :meth:`is_later` refused to it."""
         if rank:
-            self._by_component[component] = rank
+            for state in states:
+                if not self.is_later(state, rank):
+                    self._by_state[state] = rank
 
-    def is_later(self, component: bytes, rank: Rank) -> bool:
-        """Whether that component's claims are of a later operation than ``rank``."""
-        other = self._by_component.get(component)
+    def is_later(self, state: bytes, rank: Rank) -> bool:
+        """Whether the state was claimed by a later operation than ``rank``."""
+        other = self._by_state.get(state)
         if other is None:
             return False
         for (theirs, their_seq), (ours, our_seq) in zip(other, rank, strict=False):
@@ -44,8 +52,8 @@ class Ranks:
 
     def forget(self, controller: bytes) -> None:
         """This live component has no operation left: whatever comes is later than all that was."""
-        self._by_component = {
-            component: rank
-            for component, rank in self._by_component.items()
+        self._by_state = {
+            state: rank
+            for state, rank in self._by_state.items()
             if all(key != controller for key, _ in rank)
         }

@@ -20,6 +20,7 @@ from liveproof.core.plan import Change, Part, Planner, by_depth
 from liveproof.core.readiness import Readiness
 from liveproof.core.records import decode_record
 from liveproof.core.sinks import Ticket
+from liveproof.core.telling import tell_claim
 
 if TYPE_CHECKING:
     from liveproof.abc.store import Write
@@ -56,7 +57,11 @@ async def submit(run: Run, parts: list[Part]) -> None:
     if submission.plan.stranded and not changes:
         submission.settle_stranded()
     for part in parts:
-        run.ranks.note(part.key, part.rank)
+        if part.rank:
+            run.ranks.note(part.declared, part.rank)
+            run.ranks.note(part.retained, part.rank)
+        if run.probing and part.declared:
+            tell_claim(run, part)
     if changes or submission.plan.pending:
         await submission.carry_out(changes)
     elif submission.plan.taken:
@@ -174,7 +179,7 @@ class _Submission:
         writes = self.plan.intent(touched_parts)
         tickets = self._tickets(changes)
         if run.probing:
-            run.probe.event("submit.record", self.parts[0].path, writes=len(writes))
+            run.probe.event("submit.record", self.parts[0].path, paths=[part.path for part in touched_parts])
         if run.limiter.used <= 1 and len(tickets) == 1 and await self._alone(writes, tickets[0]):
             return
         self._task = run.scheduler.current()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from liveproof_sim.errors import (
+    ContractError,
     DeadlockError,
     LeakError,
     LivelockError,
@@ -248,10 +249,13 @@ def _tear_down(loop: SimLoop) -> list[asyncio.Task[Any]]:
 
 
 async def _in_world(coro: Any, world: World) -> Any:
-    result = await coro
-    await world.end()
-    world.monitors.end()
-    return result
+    try:
+        result = await coro
+        await world.end()
+        world.monitors.end()
+        return result
+    finally:
+        world.close()
 
 
 def _follow(replay: Named, recorder: Recorder) -> None:
@@ -333,6 +337,8 @@ def _signature(error: BaseException | None, loop: SimLoop, labels: Labels) -> st
     if isinstance(error, LivelockError):
         places = sorted(dict.fromkeys(site_of(task).key for task in loop.tasks if not task.done()))
         return f"{type(error).__name__}: {'; '.join(places)}"
+    if isinstance(error, ContractError):
+        return f"ContractError: {error.code}"
     if isinstance(error, LeakError):
         leaked = sorted(dict.fromkeys(site_of(task).function for task in loop.tasks if not task.done()))
         return f"LeakError: {'; '.join(leaked)}"

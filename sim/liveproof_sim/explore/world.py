@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import liveproof
@@ -13,13 +14,16 @@ from liveproof.abc.store import Store
 from liveproof.errors import StoppedError
 from liveproof.testing import MemoryStore
 from liveproof_sim.fakes.faults import Faults
+from liveproof_sim.fakes.feed import MapFeed, MapView
 from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
+from liveproof_sim.fakes.targets import TARGETS, Applied, Target
 from liveproof_sim.kernel.choices import Calming, Kind
 from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.guards import until
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.scheduler import SimScheduler
 from liveproof_sim.properties import Monitors, Reached, drawn
+from liveproof_sim.properties.contract import Contract
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -49,8 +53,12 @@ class Clock:
 class Run:
     """An app that was started in the world."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, contract: Contract | None = None) -> None:
         self._handle = handle
+        self._contract = contract
+        self._open = contract is not None
+        if contract is not None:
+            contract.begun()
 
     async def ready(self) -> None:
         """Wait until it has caught up, or ended."""
@@ -60,16 +68,24 @@ class Run:
 
     async def result(self) -> Any:
         """Wait for its end; what its main function returned, or raised."""
-        return await self._handle.result()
+        try:
+            return await self._handle.result()
+        finally:
+            if self._open and self._handle.phase == "ended":
+                self._open = False
+                assert self._contract is not None, "it was told of the beginning"
+                self._contract.ended()
 
     def __await__(self) -> Any:
         return self.result().__await__()
 
     async def stop(self) -> None:
         """Cancel it, and wait for its orderly end."""
+        if self._open and self._contract is not None and self._handle.phase != "ended":
+            self._contract.stopped()
         self._handle.stop()
         try:
-            await self._handle.result()
+            await self.result()
         except StoppedError:
             pass
 
@@ -97,6 +113,11 @@ class World:
         """what apps see of files; None: those of ``fs`` once that was used, else the real ones"""
         self._fs: Files | None = None
         self._faults: Faults | None = None
+        self.exception_handler: liveproof.ExceptionHandler | None = None
+        """that of the environments to come"""
+        self.targets: dict[str, Target] = {}
+        """made by :meth:`target`"""
+        self._contract: Contract | None = None
         loop.choices.strategy = Calming(loop.choices.strategy, loop.choices)
         loop.quiescent = self._on_quiet
 
@@ -152,6 +173,43 @@ class World:
         """Wait until it holds, and go on in the same step: no other task runs in between."""
         await until(self._loop, predicate)
 
+    # ---- fakes
+
+    def target(self, name: str = "target", *, lanes: int = 1) -> Target:
+        """A target in memory. One of a name in each world; ``lanes``: how many sinks it has.
+
+        Raises:
+            ValueError: another world of this process has it with other lanes.
+        """
+        target = self.targets.get(name)
+        if target is None:
+            target = self.targets[name] = Target(name, lanes=lanes, faults=self.faults)
+            if self._contract is not None:
+                target.watchers.append(self._applied)
+        return target
+
+    def map_view(self, entries: Mapping[Any, Any] | None = None, *, name: str = "view") -> MapView:
+        """A source that can be scanned and watched."""
+        return MapView(entries or {}, name=name, faults=self.faults)
+
+    def map_feed(self, entries: Mapping[Any, Any] | None = None, *, name: str = "feed") -> MapFeed:
+        """A source that can only be watched."""
+        return MapFeed(entries or {}, name=name, faults=self.faults)
+
+    def contract(self) -> Contract:
+        """Watch over the contract from now on: every app started after this, and every target."""
+        if self._contract is None:
+            self._contract = Contract(lambda: self.store, self.targets, self.monitors.fail)
+            for target in self.targets.values():
+                target.watchers.append(self._applied)
+        return self._contract
+
+    def _applied(self, target: Target, applied: Applied) -> None:
+        assert self._contract is not None, "it watches"
+        self._contract.applied(target.root, applied.keys, applied.value)
+
+    # ---- apps
+
     async def quiet(self) -> None:
         """Wait until nothing is left to do, at any time in the future."""
         future = self._loop.create_future()
@@ -169,20 +227,50 @@ class World:
 
     def start(self, app: liveproof.App[Any, Any], *, live: bool = False, full_reprocess: bool = False) -> Run:
         """Run the app here: on the simulator's scheduler, with the world's store and file system."""
+        handler, contract = self.exception_handler, self._contract
+        if handler is not None and contract is not None:
+            handler = contract.heard(handler)
+        provider = liveproof.ContextProvider()
+        provider.provide(TARGETS, self.targets)
         environment = liveproof.Environment(
             name="simulated",
+            context_provider=provider,
+            exception_handler=handler,
             store=self.store,
             filesystem=self.filesystem or (None if self._fs is None else self._fs.system),
             make_scheduler=lambda: SimScheduler(self._loop),
+            probe=None if contract is None else contract.probe(app.name),
         )
         config = dataclasses.replace(app.config, environment=environment)
         here: liveproof.App[Any, Any] = liveproof.App(config, app._main_fn, *app._args, **app._kwargs)
-        run = Run(here.update(live=live, full_reprocess=full_reprocess))
+        run = Run(here.update(live=live, full_reprocess=full_reprocess), contract)
         self._runs.append(run)
         return run
+
+    async def afresh(self, app: liveproof.App[Any, Any]) -> dict[str, dict[Any, Any]]:
+        """What the targets would hold if the app caught up from nothing: an empty store, empty targets, no
+        faults, nobody watching."""
+        kept = self.store, self.targets, self._contract
+        self.store, self._contract = MemoryStore(), None
+        fresh = {name: Target(name, lanes=target.lanes) for name, target in self.targets.items()}
+        self.targets = fresh
+        try:
+            run = self.start(app)
+        finally:
+            self.store, self.targets, self._contract = kept
+        await run
+        return {name: target.entries for name, target in fresh.items()}
 
     async def end(self) -> None:
         """After the scenario: stop what it started."""
         for run in self._runs:
             if run._handle.phase != "ended":
                 await run.stop()
+            elif run._open:
+                with contextlib.suppress(Exception):  # nobody has asked for it, and its tasks have been seen
+                    await run.result()
+
+    def close(self) -> None:
+        """The execution is over."""
+        if self._contract is not None:
+            self._contract.close()

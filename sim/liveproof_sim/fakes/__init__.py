@@ -1,1 +1,1 @@
-"""What the simulator puts in the place of the world: files, and what goes wrong with them."""
+"""What the simulator puts in the place of the world: each opens with its physics."""

@@ -87,6 +87,12 @@ class Monitors:
         self._watch()
         return made
 
+    def fail(self, error: MonitorError) -> None:
+        """Let the run fail at its next step: for monitors that are told of things where they can't raise."""
+        if self._broken is None:
+            self._broken = error
+            self._loop.after_step = self._look
+
     def sometimes(self, name: str, condition: object = True) -> None:
         """Note that some run got here, with a true ``condition``."""
         self._reached.note(name, hit=bool(condition))

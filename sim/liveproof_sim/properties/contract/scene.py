@@ -1,0 +1,72 @@
+"""What monitors look at: the book, the targets and the store; and whom they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from liveproof.abc.store import Store
+from liveproof_sim.errors import ContractError
+from liveproof_sim.properties.contract.book import Book
+from liveproof_sim.properties.contract.reading import Path
+
+__all__ = ["Scene", "Watched"]
+
+
+class Watched(Protocol):
+    """What is asked of a target."""
+
+    @property
+    def root(self) -> str: ...
+
+    def at(self, keys: Path, /) -> Any: ...
+
+    def flat(self) -> dict[Path, Any]: ...
+
+
+class Scene:
+    """One execution, as monitors see it. Paths begin with the name of the app."""
+
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        targets: Mapping[str, Watched],
+        fail: Callable[[ContractError], None],
+    ) -> None:
+        self._store = store
+        self._targets = targets
+        self._fail = fail
+        self.broken: ContractError | None = None
+        self.is_idle = False
+        """Whether nothing has changed, so that nothing may be done."""
+        self.apps: list[str] = []
+        """All that have been started."""
+        self.handled = False
+        """Whether the scenario has handlers of its own: only then may a handle raise what a handler raised."""
+        self.book = Book()
+
+    @property
+    def store(self) -> Store:
+        """Where the apps keep what they remember."""
+        return self._store()
+
+    def breach(self, code: str, text: str) -> None:
+        """The first one counts: what follows may be its consequence."""
+        if self.broken is None:
+            self.broken = ContractError(code, text)
+            self._fail(self.broken)
+
+    def at(self, state: Path) -> Any:
+        """What a target has there; None if it is no target of this world."""
+        target = next((each for each in self._targets.values() if each.root == state[0]), None)
+        return None if target is None else target.at(state[1:])
+
+    def states(self) -> list[Path]:
+        """All that is in the targets of this world."""
+        return [(each.root, *keys) for each in self._targets.values() for keys in each.flat()]
+
+    def is_record(self, record: bytes, value: Any) -> bool:
+        """Whether a stored record is that of ``value`` in a target of this world."""
+        return record == b"M" + msgspec.msgpack.encode(repr(value))
