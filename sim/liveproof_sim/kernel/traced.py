@@ -106,8 +106,7 @@ class TracedTask(asyncio.Task):  # type: ignore[type-arg]
         accesses = self.get_loop().accesses  # type: ignore[attr-defined]
         accesses.note(self.control, WRITE)
         self.touch(READ)
-        with accesses.mute():  # it cancels what it waits for, too
-            return super().cancel(msg) if msg is not None else super().cancel()
+        return super().cancel(msg) if msg is not None else super().cancel()  # and what it waits for
 
     def cancelling(self) -> int:
         accesses = self.get_loop().accesses  # type: ignore[attr-defined]

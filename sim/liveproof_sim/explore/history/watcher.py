@@ -10,6 +10,7 @@ from liveproof_sim.kernel.causes import CLOCK, MAIN
 from liveproof_sim.kernel.choices import Entry
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.loop import Observer, SimLoop
+from liveproof_sim.kernel.traced import TracedTask
 from liveproof_sim.kernel.unknown import note_unknown
 
 __all__ = ["Driver", "Follower", "Watcher"]
@@ -106,6 +107,20 @@ class Watcher(Observer):
         else:
             note_unknown(entry, self._accesses)
 
+    def _note_task(self, process: str) -> None:
+        """Each step of a task reads whether it was cancelled; the last one ends the task."""
+        task = getattr(self._entry[1], "__self__", None) if self._entry is not None else None
+        if not isinstance(task, TracedTask):
+            return
+        accesses = self._accesses
+        accesses.read(task.control)
+        with accesses.mute():
+            over = task.done()
+        if over:
+            accesses.write(task.ending)
+            if process == MAIN:  # who has not ended by now is leaked: all that others do is before it or not
+                accesses.write(WORLD)
+
     def drew(self, label: str, chosen: int, options: int) -> None:
         """A decision of the running step."""
         self._accesses.draws.append((label, chosen, options))
@@ -130,17 +145,9 @@ class Watcher(Observer):
         if self._was_none():
             self._driver.erased(process)
             return
-        task = getattr(self._entry[1], "__self__", None) if self._entry is not None else None
-        control = getattr(task, "control", None)
-        if control is not None:
-            accesses.read(control)
-            accesses.muted += 1
-            over = task.done()  # type: ignore[union-attr]
-            accesses.muted -= 1
-            if over:
-                accesses.write(task.ending)  # type: ignore[union-attr]
-                if process == MAIN:  # who has not ended by now is leaked: all that others do is before it or not
-                    accesses.write(WORLD)
+        muted, accesses.muted = accesses.muted, 0  # the last step is closed when the loop runs no more
+        self._note_task(process)
+        accesses.muted = muted
         draws = tuple(chosen for _, chosen, _ in accesses.draws)
         options = tuple(number for _, _, number in accesses.draws)
         event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by)
