@@ -13,6 +13,7 @@ from liveproof_sim.explore.strategies import Search, make
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import Fidelity, Limits, Timers
+from liveproof_sim.kernel.power import Outages, Points
 from liveproof_sim.kernel.tape import Replay, Tape, fingerprint, read_token
 from liveproof_sim.report import render
 from liveproof_sim.shrink import shrink
@@ -36,8 +37,13 @@ def check(
     lateness: float = 0.1,
     steps: int = 100_000,
     shrinking: bool = True,
+    crash_points: str | Points = "none",
+    crashes: int = 1,
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World.
+
+    ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
+    every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``.
 
     Raises:
         OptionError: an option has a value that does not exist.
@@ -47,7 +53,10 @@ def check(
     if not __debug__:
         raise OptionError("the simulator needs its assertions: run Python without -O")
     limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
-    settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks)
+    if crashes < 0:
+        raise OptionError(f"crashes must be at least 0, not {crashes}")
+    outages = Outages(_member(Points, crash_points), crashes)
+    settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks, outages)
     explorer = Explorer(scenario, make(strategy), settings, seed=seed)
     verdict = explorer.run(executions=executions, seconds=seconds)
     if verdict.failure is not None:
@@ -106,6 +115,7 @@ def replay(scenario: Scenario, token: str) -> Verdict:
         _member(Timers, options.get("timers", "late")),
         limits,
         int(options.get("seed", 0)),
+        outages=Outages(_member(Points, options.get("crash_points", "none")), int(options.get("crashes", 1))),
     )
     with_world = takes_world(scenario)
     strategy = Replay(tape)

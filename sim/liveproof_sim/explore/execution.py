@@ -14,6 +14,7 @@ from liveproof_sim.errors import (
     DeadlockError,
     LeakError,
     LivelockError,
+    LostByDesign,
     ReplayError,
     ScenarioError,
     SimulatorBug,
@@ -24,6 +25,7 @@ from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.fence import fence, installed
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers
 from liveproof_sim.kernel.naming import Labels, site_of
+from liveproof_sim.kernel.power import Outages, Points
 from liveproof_sim.kernel.recorder import Recorder
 from liveproof_sim.kernel.tape import Named
 from liveproof_sim.kernel.waits import cycle_of, explain, track_holders, waits_of
@@ -45,6 +47,7 @@ class Settings:
     seed: int = 0
     leaks: bool = True
     """whether tasks that are still running at the end are a failure"""
+    outages: Outages = field(default_factory=Outages)
 
     def as_options(self) -> dict[str, Any]:
         """For a token."""
@@ -53,7 +56,13 @@ class Settings:
             "timers": self.timers.value,
             "lateness_ns": self.limits.lateness_ns,
             "seed": self.seed,
+            **self._outage_options(),
         }
+
+    def _outage_options(self) -> dict[str, Any]:
+        if self.outages.points is Points.NONE:
+            return {}
+        return {"crash_points": self.outages.points.value, "crashes": self.outages.cuts_max}
 
 
 @dataclass(slots=True)
@@ -67,6 +76,8 @@ class Outcome:
     taken: list[int]
     sizes: list[int]
     trace: Trace | None = None
+    lost: str = ""
+    """what happened that nobody claims to survive, if the run failed after it"""
 
     @property
     def failed(self) -> bool:
@@ -127,7 +138,7 @@ def execute(
         assert recorder is not None, "this strategy needs names"
         _follow(choices.strategy, recorder)
     error: BaseException | None = None
-    world = World(loop, reached or Reached()) if with_world else None
+    world = World(loop, reached or Reached(), settings.outages) if with_world else None
     labels = recorder.labels if recorder else Labels(loop.tasks)
     with fence.inside(loop, settings.seed):
         coro = scenario(world) if world is not None else scenario()
@@ -156,9 +167,21 @@ def execute(
             error = LeakError(f"cancelled at the end, and still running: {names}")
             signature = "LeakError: stubborn"
         loop.close()
+        if world is not None:
+            world.power.bury()
+    lost = _lost(error, world)
+    if lost:
+        error, signature = None, ""
     if trace is not None:
-        trace.outcome = signature or "passed"
-    return Outcome(error, signature, steps, taken, sizes, trace)
+        trace.outcome = f"lost by design: {lost}" if lost else signature or "passed"
+    return Outcome(error, signature, steps, taken, sizes, trace, lost)
+
+
+def _lost(error: BaseException | None, world: World | None) -> str:
+    """By which name a failure is no failure."""
+    if isinstance(error, LostByDesign):
+        return str(error)
+    return world.lost[0] if error is not None and world is not None and world.lost else ""
 
 
 async def _in_world(coro: Any, world: World) -> Any:

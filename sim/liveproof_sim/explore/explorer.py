@@ -59,6 +59,7 @@ class Explorer:
         self.reached = Reached()
         self.with_world = takes_world(scenario)
         self._counts: dict[bytes, int] = {}
+        self._lost: dict[str, int] = {}
         self._executions = 0
         self._curve: list[tuple[int, int]] = []
         self._clock = time.perf_counter
@@ -133,6 +134,8 @@ class Explorer:
         count = self._counts[key] = self._counts.get(key, 0) + 1
         if self._executions & (self._executions - 1) == 0:
             self._curve.append((self._executions, len(self._counts)))
+        if outcome.lost:
+            self._lost[outcome.lost] = self._lost.get(outcome.lost, 0) + 1
         if own:
             self.search.learn(outcome, new=count == 1)
 
@@ -157,6 +160,7 @@ class Explorer:
         verdict.arms = self.search.arms()
         verdict.missed = self.reached.missed()
         verdict.failure = failure
+        verdict.lost = dict(self._lost)
         verdict.curve = [*self._curve, (self._executions, len(counts))]
         if failure is not None:
             verdict.status = Status.FAILED

@@ -86,6 +86,8 @@ class Verdict:
     arms: dict[str, dict[str, float]] = field(default_factory=dict)
     missed: list[str] = field(default_factory=list)
     """every ``sometimes`` that no execution reached"""
+    lost: dict[str, int] = field(default_factory=dict)
+    """executions that failed after something that the contract does not claim to survive, by its name"""
     failure: Failure | None = None
     seconds: float = 0.0
 
@@ -111,6 +113,9 @@ class Verdict:
                 )
             case Status.INCONCLUSIVE:
                 text = f"inconclusive after {runs}: {self.reason.value}"
+        if self.lost:
+            named = ", ".join(f"{count} by {name}" for name, count in self.lost.items())
+            text += f"; lost by design: {named}"
         if self.missed:
             text += f"; never reached: {', '.join(self.missed)}"
         return text

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import liveproof
 from liveproof.abc.filesystem import FileSystem
 from liveproof.abc.store import Store
+from liveproof.backends.collector import restore
 from liveproof.errors import StoppedError
-from liveproof.testing import MemoryStore
+from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.kernel.choices import Kind
 from liveproof_sim.kernel.loop import SimLoop
-from liveproof_sim.kernel.scheduler import SimScheduler
+from liveproof_sim.kernel.power import Boot, Draw, Outage, Outages, Points, Power
 from liveproof_sim.properties import Monitors, Reached
 
 __all__ = ["Clock", "Run", "World"]
@@ -40,29 +42,43 @@ class Clock:
 
 
 class Run:
-    """An app that was started in the world."""
+    """An app that was started in the world. What waits for it raises ``PowerCut`` when the power fails."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, boot: Boot, power: Power) -> None:
         self._handle = handle
+        self._boot = boot
+        self._power = power
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end, or was cut short."""
+        return self._boot.dead or self._handle.phase == "ended"
 
     async def ready(self) -> None:
         """Wait until it has caught up, or ended."""
-        async for snapshot in self._handle.watch():
-            if snapshot.status is liveproof.UpdateStatus.READY:
-                return
+        with self._boot.visited():
+            async for snapshot in self._handle.watch():
+                if snapshot.status is liveproof.UpdateStatus.READY:
+                    return
 
     async def result(self) -> Any:
         """Wait for its end; what its main function returned, or raised."""
-        return await self._handle.result()
+        with self._boot.visited():
+            return await self._handle.result()
 
     def __await__(self) -> Any:
         return self.result().__await__()
 
+    def ask_to_stop(self) -> None:
+        """Cancel it, and go on at once."""
+        if not self.ended:
+            self._power.run(self._boot, self._handle.stop)
+
     async def stop(self) -> None:
         """Cancel it, and wait for its orderly end."""
-        self._handle.stop()
+        self.ask_to_stop()
         try:
-            await self._handle.result()
+            await self.result()
         except StoppedError:
             pass
 
@@ -70,7 +86,7 @@ class Run:
 class World:
     """One per execution."""
 
-    def __init__(self, loop: SimLoop, reached: Reached) -> None:
+    def __init__(self, loop: SimLoop, reached: Reached, outages: Outages | None = None) -> None:
         self._loop = loop
         self._quiet: list[asyncio.Future[None]] = []
         self._runs: list[Run] = []
@@ -79,8 +95,15 @@ class World:
         self.eventually = self.monitors.eventually
         self.sometimes = self.monitors.sometimes
         self.clock = Clock(loop)
-        self.store: Store = MemoryStore()
+        self.power = Power(loop, outages)
+        self.power.devices.append(self._fall_back)
+        points = self.power.outages.points
+        if points is Points.ALL:
+            self.monitors.after_step(self.power.after_step)
+        self.store: Store = SimStore(durability="process" if points is Points.NONE else "power", journal_bytes=0)
         """what apps remember; shared by all that are started in this world"""
+        self.lost: list[str] = []
+        """what happened that nobody claims to survive"""
         self.filesystem: FileSystem | None = None
         """what apps see of files; None: the real ones"""
         loop.quiescent = self._on_quiet
@@ -116,21 +139,78 @@ class World:
         return bool(open_ones)
 
     def start(self, app: liveproof.App[Any, Any], *, live: bool = False, full_reprocess: bool = False) -> Run:
-        """Run the app here: on the simulator's scheduler, with the world's store and file system."""
+        """Run the app here: on the simulator's scheduler, with the world's store and file system. If the power
+        was off, it is on again."""
+        boot = self.power.on()
+        if isinstance(self.store, SimStore):
+            self.store.before_call = self.power.before_call
+            self.power.outage = Outage(self.store.durability)
         environment = liveproof.Environment(
             name="simulated",
             store=self.store,
             filesystem=self.filesystem,
-            make_scheduler=lambda: SimScheduler(self._loop),
+            make_scheduler=self.power.scheduler,
         )
         config = dataclasses.replace(app.config, environment=environment)
         here: liveproof.App[Any, Any] = liveproof.App(config, app._main_fn, *app._args, **app._kwargs)
-        run = Run(here.update(live=live, full_reprocess=full_reprocess))
+        handle = self.power.run(boot, partial(here.update, live=live, full_reprocess=full_reprocess))
+        boot.at_death.append(partial(_forget, handle))
+        run = Run(handle, boot, self.power)
         self._runs.append(run)
         return run
 
+    # ---- power
+
+    def crash(self, outage: Outage | str | None = None) -> None:
+        """Cut the power now: all that was started vanishes, without a ``finally``; what is not durable is
+        lost, or not, by choice. ``"process"``: only the process dies, and nothing of what it wrote is lost;
+        the default is what the store claims to survive."""
+        kind = Outage(outage) if outage is not None else self.power.outage
+        if kind is Outage.POWER and self.power.outage is Outage.PROCESS:
+            self.lose("a power cut, with a store that is durable against the death of its process")
+        self.power.cut(kind)
+
+    def restart(self, app: liveproof.App[Any, Any], *, live: bool = False) -> Run:
+        """Cut the power, if it is on, and start the app from what is durable."""
+        if self.power.boot is not None:
+            self.crash()
+        return self.start(app, live=live)
+
+    def _fall_back(self, draw: Draw, outage: Outage) -> None:
+        if isinstance(self.store, SimStore):
+            self.store.crash(draw, outage)
+            self.store = self.store.reopened()
+
+    def lose(self, what: str) -> None:
+        """Something has happened that the contract does not claim to survive: a failure of this run is counted
+        under this name, and is none."""
+        self.lost.append(what)
+
+    def cancel_points(self, run: Run, *, most: int = 10_000) -> None:
+        """After every step of up to ``most``, by choice, ``run`` is cancelled in order, once."""
+        left = most
+
+        def maybe() -> None:
+            nonlocal left
+            if left and not run.ended:
+                left -= 1
+                if self._loop.choices.draw(Kind.CRASH, "cancel", 2):
+                    left = 0
+                    run.ask_to_stop()
+
+        self.monitors.after_step(maybe)
+
     async def end(self) -> None:
         """After the scenario: stop what it started."""
+        self.power.stay()
         for run in self._runs:
-            if run._handle.phase != "ended":
+            if not run.ended:
                 await run.stop()
+
+
+def _forget(handle: Any) -> None:
+    """Nobody will ask this handle any more, and its session never ends."""
+    handle._asked = True
+    if handle.session.users:
+        handle.session.users = 0
+        restore()

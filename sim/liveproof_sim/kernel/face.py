@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, TypeVar, cast
 
 from liveproof_sim.kernel.jobs import Jobs
@@ -16,6 +16,10 @@ __all__ = ["Face"]
 T = TypeVar("T")
 
 
+class Tasks(list[asyncio.Task[Any]]):
+    """All tasks that were made, in order. A class of its own, so that ``power.py`` can be told of each."""
+
+
 class Face(Refusing):
     """See the module. What decides is in :class:`liveproof_sim.kernel.loop.SimLoop`."""
 
@@ -23,12 +27,12 @@ class Face(Refusing):
     add_external: Callable[..., None]
 
     def __init__(self) -> None:
-        self.tasks: list[asyncio.Task[Any]] = []  # all that were made, in order
+        self.tasks = Tasks()
         self.reported: list[dict[str, Any]] = []  # what reached the exception handler
         self._closed = False
         self._task_factory: Any = None
         self._exception_handler: Any = None
-        self._asyncgens: dict[Any, None] = {}
+        self._asyncgens: dict[Any, Context] = {}  # with the context in which it began
 
     def is_closed(self) -> bool:
         return self._closed
@@ -78,7 +82,7 @@ class Face(Refusing):
     # ---- async generators
 
     def _asyncgen_first(self, agen: Any) -> None:
-        self._asyncgens[agen] = None
+        self._asyncgens[agen] = copy_context()
 
     def _asyncgen_final(self, agen: Any) -> None:
         self._asyncgens.pop(agen, None)

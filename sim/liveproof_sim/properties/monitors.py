@@ -44,12 +44,18 @@ class Monitors:
         self._loop = loop
         self._always: list[tuple[str, Predicate]] = []
         self._pending: list[_Pending] = []
+        self._calls: list[Callable[[], None]] = []
         self._reached = reached
+
+    def after_step(self, call: Callable[[], None]) -> None:
+        """Call after every step, before anything is looked at."""
+        self._calls.append(call)
+        self._loop.after_step = self._step
 
     def always(self, name: str, predicate: Predicate) -> None:
         """Must hold now and after every step."""
         self._always.append((name, predicate))
-        self._loop.after_step = self._look
+        self._loop.after_step = self._step
         self._look()
 
     def eventually(self, name: str, predicate: Predicate, *, within: float | None = None) -> None:
@@ -58,12 +64,17 @@ class Monitors:
         if deadline_ns is not None:
             self._loop.call_at_ns(deadline_ns, lambda: None)  # time must not jump over it unseen
         self._pending.append(_Pending(name, predicate, deadline_ns))
-        self._loop.after_step = self._look
+        self._loop.after_step = self._step
         self._look()
 
     def sometimes(self, name: str, condition: object = True) -> None:
         """Note that some run got here, with a true ``condition``."""
         self._reached.counts[name] = self._reached.counts.get(name, 0) + bool(condition)
+
+    def _step(self) -> None:
+        for call in self._calls:
+            call()
+        self._look()
 
     def _look(self) -> None:
         for name, predicate in self._always:
