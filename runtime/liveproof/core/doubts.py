@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from liveproof.core.records import ComponentRecord, TargetEntry
 
-__all__ = ["Doubts"]
+__all__ = ["Doubts", "doubted"]
 
 
 class Doubts:
@@ -50,9 +50,7 @@ class Doubts:
             if entry is None:
                 targets[target] = TargetEntry(doubtful.possible, True, doubtful.container, doubtful.own)
             else:
-                possible = [raw for raw in doubtful.possible if raw not in entry.possible] + entry.possible
-                missing = doubtful.maybe_missing or entry.maybe_missing
-                targets[target] = TargetEntry(possible, missing, entry.container, entry.own)
+                targets[target] = doubted(entry, doubtful)
         return ComponentRecord(
             owner=record.owner,
             processor=record.processor,
@@ -60,3 +58,13 @@ class Doubts:
             calls=record.calls,
             state_keys=record.state_keys,
         )
+
+
+def doubted(entry: TargetEntry, doubtful: TargetEntry | None) -> TargetEntry:
+    """What may be in the target: what has been applied, or, as long as that is not settled, what was possible
+    before."""
+    if doubtful is None:
+        return entry
+    possible = [raw for raw in doubtful.possible if raw not in entry.possible] + entry.possible
+    missing = doubtful.maybe_missing or entry.maybe_missing
+    return TargetEntry(possible, missing, entry.container, entry.own)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
 from liveproof.core.absence import NON_EXISTENCE
+from liveproof.core.doubts import doubted
 from liveproof.core.paths import decode_path, format_path
 from liveproof.core.ranks import Rank
 from liveproof.core.records import ComponentRecord, TargetEntry, decode_record
@@ -93,6 +94,13 @@ class Part:
         self.intended = False
         """Result: whether the store knows that this component owns ``entries``."""
         self.error: BaseException | None = None
+
+    def possible(self) -> dict[bytes, TargetEntry]:
+        """``entries``, but what has been applied already and is not settled may still be as the intent had
+        it."""
+        if not self.doubtful:
+            return self.entries
+        return {key: doubted(entry, self.doubtful.get(key)) for key, entry in self.entries.items()}
 
 
 class Change:
@@ -393,7 +401,7 @@ class Planner:
             intent = ComponentRecord(
                 owner=before.owner,
                 processor=before.processor,
-                targets={**part.removed, **part.entries} if part.removed else part.entries,
+                targets={**part.removed, **part.possible()} if part.removed else part.possible(),
                 calls=before.calls,
                 state_keys=before.state_keys,
             )

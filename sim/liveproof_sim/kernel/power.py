@@ -38,6 +38,7 @@ from liveproof_sim.kernel.scheduler import SimScheduler
 __all__ = ["BOOT", "Boot", "Device", "Draw", "Outage", "Outages", "Points", "Power"]
 
 T = TypeVar("T")
+_LOG = logging.getLogger("liveproof")
 CLOSES_MAX = 100  # how often a coroutine that goes on after it was closed is closed again
 
 
@@ -271,6 +272,7 @@ class Power:
             if not _is_dead(None):
                 report(context)
 
+        _LOG.addFilter(_is_of_the_living)
         loop.call_soon = call_soon  # type: ignore[method-assign]
         loop.call_at_ns = call_at_ns  # type: ignore[method-assign]
         loop.add_external = add_external  # type: ignore[method-assign]
@@ -292,8 +294,14 @@ class Power:
                 boot.generators.clear()
             self._graves.clear()
         finally:
+            _LOG.removeFilter(_is_of_the_living)
             logging.disable(level)
             sys.unraisablehook = hook
+
+
+def _is_of_the_living(_record: logging.LogRecord) -> bool:
+    """The runtime's log does not tell of what its dead see while they unwind."""
+    return not _is_dead(None)
 
 
 def _is_dead(context: Context | None) -> bool:

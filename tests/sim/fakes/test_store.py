@@ -5,7 +5,7 @@ What SQLite keeps after a real kill and a real loss of power is compared in ``te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
@@ -140,7 +140,10 @@ def test_an_error_of_the_device_changes_nothing(operation: str) -> None:
     store = SimStore()
     store.write([(STATE, b"a", b"1")], durable=True)
     store.strike = lambda family, on, _phase: (family, on) == ("store.eio", operation)
-    use = {"read": lambda: store.get(STATE, b"a"), "write": lambda: store.write([(STATE, b"a", b"2")], durable=True)}
+    use: dict[str, Callable[[], object]] = {
+        "read": lambda: store.get(STATE, b"a"),
+        "write": lambda: store.write([(STATE, b"a", b"2")], durable=True),
+    }
     with pytest.raises(StoreUnavailableError, match="I/O error"):
         use[operation]()
     store.strike = None
