@@ -13,8 +13,11 @@ from liveproof.abc.filesystem import FileSystem
 from liveproof.abc.store import Store
 from liveproof.backends.collector import restore
 from liveproof.errors import StoppedError
+from liveproof_sim.fakes.faults import Faults
+from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
 from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.power import Boot, Draw, Outage, Outages, Points, Power
 from liveproof_sim.properties import Monitors, Reached
@@ -105,8 +108,35 @@ class World:
         self.lost: list[str] = []
         """what happened that nobody claims to survive"""
         self.filesystem: FileSystem | None = None
-        """what apps see of files; None: the real ones"""
+        """what apps see of files; None: those of ``fs`` once that was used, else the real ones"""
+        self._fs: Files | None = None
+        self._faults: Faults | None = None
         loop.quiescent = self._on_quiet
+
+    @property
+    def faults(self) -> Faults:
+        """What may go wrong; nothing, until it is enabled."""
+        if self._faults is None:
+            self._faults = Faults(self._loop.choices)
+        return self._faults
+
+    @property
+    def fs(self) -> Files:
+        """The files of this world."""
+        if self._fs is None:
+            loop = self._loop
+            trouble = Trouble(self.faults, self._take_time)
+            self._fs = Files(SimFileSystem(clock=lambda: EPOCH_NS + loop.now_ns, trouble=trouble))
+            self._fs.system.before_call = self.power.before_call
+        return self._fs
+
+    def _take_time(self, slept_ns: int) -> None:
+        """What blocks takes so long: the body of a job, or, outside of one, everybody."""
+        job = self._loop.jobs.running
+        if job is not None:
+            job.slept_ns += slept_ns
+        else:
+            self._loop.now_ns += slept_ns
 
     def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
         """Start a task."""
@@ -144,11 +174,12 @@ class World:
         boot = self.power.on()
         if isinstance(self.store, SimStore):
             self.store.before_call = self.power.before_call
+            self.store.strike = self.faults.strike
             self.power.outage = Outage(self.store.durability)
         environment = liveproof.Environment(
             name="simulated",
             store=self.store,
-            filesystem=self.filesystem,
+            filesystem=self.filesystem or (None if self._fs is None else self._fs.system),
             make_scheduler=self.power.scheduler,
         )
         config = dataclasses.replace(app.config, environment=environment)
@@ -180,6 +211,11 @@ class World:
         if isinstance(self.store, SimStore):
             self.store.crash(draw, outage)
             self.store = self.store.reopened()
+        if self._fs is not None:
+            if outage is Outage.POWER:
+                self._fs.system.crash(draw)
+            else:
+                self._fs.system.forget_watches()
 
     def lose(self, what: str) -> None:
         """Something has happened that the contract does not claim to survive: a failure of this run is counted

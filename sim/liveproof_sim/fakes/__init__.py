@@ -1,1 +1,1 @@
-"""The world around an app, in memory: each fake opens with its physics and is proved against the real thing."""
+"""What the simulator puts in the place of the world, each with its physics, and what goes wrong with it."""

@@ -83,6 +83,7 @@ class SimStore:
         self.before_call: Callable[[str, str], None] | None = None
         """called before each change of the disk, with the operation and the path; may raise"""
         self.strike: Strike | None = None
+        """asked whether a fault strikes"""
         self.flushes = 0
         self._power = durability == "power"
         self._room = 0 if self._power else journal_bytes
