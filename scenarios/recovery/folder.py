@@ -111,7 +111,12 @@ async def readers_see_whole_files(world: World) -> None:
 
     world.monitors.after_step(look)
     system, power = world.fs.system, world.power
-    system.before_call = lambda operation, path: (look(), power.before_call(operation, path))[1]
+
+    def before_call(operation: str, path: str) -> None:
+        look()
+        power.before_call(operation, path)
+
+    system.before_call = before_call
     for text in ("alpha", "beta"):
         (docs / "a.md").write_text(text)
         with contextlib.suppress(PowerCut):

@@ -1,6 +1,8 @@
 """Runs all mutants, and writes ``reports/mutants.md``.
 
-    python -m tests.mutants [WORD …]        those whose description has one of the words: nothing is written
+With words, only those whose description has one of them, and nothing is written::
+
+    python -m tests.mutants [WORD …]
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from liveproof.abc.points import reached
 from liveproof.abc.store import Table
 from liveproof.core.context import HandlerChain
 from liveproof.core.drawer import MemoDrawer
@@ -210,6 +211,7 @@ async def _delete_rows(
         if part.error is not None or any(other.startswith(row_key) for other in kept):
             # A parent stays as long as something below it has to be tried again.
             kept.append(row_key)
+            reached("collect.kept")
             if part.disowned:
                 # What is gone belongs to nobody, so this record must not claim it either.
                 record.targets = part.entries

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from liveproof.abc.points import reached
 from liveproof.abc.store import Table
 from liveproof.core.absence import NON_EXISTENCE
 from liveproof.core.doubts import doubted
@@ -264,6 +265,7 @@ class Planner:
         # hide that.
         former.memo = None
         self.taken[owner] = former
+        reached("submit.taken-over")
         for above in self.run.keys_above(owner):
             raw = self.run.ledger.get(Table.COMPONENT, above)
             if raw is not None and above not in self.taken:
@@ -281,6 +283,8 @@ class Planner:
         if decode is None:
             decode = level.decode = record_decoder(level.handler)
         raws, missing = _valid(entry, level.generation)
+        if len(raws) > 1 or (missing and raws):
+            reached("submit.in-doubt")
         output: TargetReconcileOutput[Any, Any, Any] | None = level.handler.reconcile(
             stable_key, desired, [decode(raw) for raw in raws], missing or self.run.full_reprocess
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from liveproof.abc.points import watch
 from liveproof_sim.errors import (
     DeadlockError,
     LeakError,
@@ -140,6 +141,8 @@ def execute(
     error: BaseException | None = None
     world = World(loop, reached or Reached(), settings.outages) if with_world else None
     labels = recorder.labels if recorder else Labels(loop.tasks)
+    points: dict[str, None] = {}
+    watch(points.setdefault)
     with fence.inside(loop, settings.seed):
         coro = scenario(world) if world is not None else scenario()
         main = loop.create_task(coro if world is None else _in_world(coro, world), name="main")
@@ -169,12 +172,22 @@ def execute(
         loop.close()
         if world is not None:
             world.power.bury()
+            _count(world, points, reached)
     lost = _lost(error, world)
     if lost:
         error, signature = None, ""
     if trace is not None:
         trace.outcome = f"lost by design: {lost}" if lost else signature or "passed"
     return Outcome(error, signature, steps, taken, sizes, trace, lost)
+
+
+def _count(world: World, points: dict[str, None], reached: Reached | None) -> None:
+    """What the exploration adds up over its executions."""
+    watch(None)
+    if reached is not None:
+        reached.note_points(points)
+        for cell, count in world.fault_counts().items():
+            reached.note_fault(cell, *count)
 
 
 def _lost(error: BaseException | None, world: World | None) -> str:

@@ -161,6 +161,8 @@ class Explorer:
         verdict.missed = self.reached.missed()
         verdict.failure = failure
         verdict.lost = dict(self._lost)
+        verdict.points = dict(self.reached.points)
+        verdict.faults = dict(self.reached.faults)
         verdict.curve = [*self._curve, (self._executions, len(counts))]
         if failure is not None:
             verdict.status = Status.FAILED

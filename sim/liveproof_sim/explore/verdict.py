@@ -88,6 +88,10 @@ class Verdict:
     """every ``sometimes`` that no execution reached"""
     lost: dict[str, int] = field(default_factory=dict)
     """executions that failed after something that the contract does not claim to survive, by its name"""
+    points: dict[str, int] = field(default_factory=dict)
+    """executions that got to each point in the runtime's seldom paths"""
+    faults: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
+    """fault family, operation, phase → how often it might have struck, and how often it did"""
     failure: Failure | None = None
     seconds: float = 0.0
 

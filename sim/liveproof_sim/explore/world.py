@@ -16,7 +16,7 @@ from liveproof.errors import StoppedError
 from liveproof_sim.fakes.faults import Faults
 from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
 from liveproof_sim.fakes.store import SimStore
-from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.choices import SWARM, Kind
 from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.power import Boot, Draw, Outage, Outages, Points, Power
@@ -119,6 +119,23 @@ class World:
         if self._faults is None:
             self._faults = Faults(self._loop.choices)
         return self._faults
+
+    def fault_counts(self) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """Fault family, operation, phase → how often it might have struck, and how often it did."""
+        counts = {} if self._faults is None else self._faults.counts
+        return {cell: (count.asked, count.struck) for cell, count in counts.items()}
+
+    def swarm(self, operations: Sequence[T], /) -> list[T]:
+        """Of the operations of a workload, those that this run uses, and at least the first: in some runs whole
+        kinds of them are missing. The families of faults that are on go through the same (swarm testing:
+        Groce, Zhang, Eide, Chen, Regehr, ISSTA 2012). Chance of its own stream: it shifts no other."""
+        draw = self._loop.choices.draw
+        kept = [each for each in operations if not draw(Kind.DATA, f"{SWARM}{each}", 2)]
+        if self._faults is not None:
+            for family in list(self._faults.on):
+                if draw(Kind.DATA, f"{SWARM}{family}", 2):
+                    self._faults.disable(family)
+        return kept or list(operations[:1])
 
     @property
     def fs(self) -> Files:

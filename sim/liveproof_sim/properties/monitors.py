@@ -7,7 +7,7 @@ listed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from liveproof_sim.errors import MonitorError
@@ -24,6 +24,20 @@ class Reached:
     """How often each ``sometimes`` was reached, over all executions of an exploration."""
 
     counts: dict[str, int] = field(default_factory=dict)
+    points: dict[str, int] = field(default_factory=dict)
+    """executions that got to each point in the runtime's seldom paths (``liveproof.abc.points``)"""
+    faults: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
+    """fault family, operation, phase → how often it might have struck, and how often it did"""
+
+    def note_points(self, names: Iterable[str]) -> None:
+        """One execution got to these."""
+        for name in names:
+            self.points[name] = self.points.get(name, 0) + 1
+
+    def note_fault(self, cell: tuple[str, str, str], asked: int, struck: int) -> None:
+        """What one execution has of a cell of the table."""
+        before = self.faults.get(cell, (0, 0))
+        self.faults[cell] = (before[0] + asked, before[1] + struck)
 
     def missed(self) -> list[str]:
         """What was declared and never reached."""

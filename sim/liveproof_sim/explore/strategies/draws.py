@@ -7,7 +7,7 @@ stream of its own: late moments are reached as well as early ones, whatever the 
 
 from __future__ import annotations
 
-from liveproof_sim.kernel.choices import Choices, Kind
+from liveproof_sim.kernel.choices import SWARM, Choices, Kind
 
 __all__ = ["Draws"]
 
@@ -25,9 +25,11 @@ class Draws:
         self._data = choices.stream("data").randrange
         self._rates: dict[Kind, float] = {}
 
-    def of(self, kind: Kind, options: int) -> int:
+    def of(self, kind: Kind, label: str, options: int) -> int:
         """One of so many options."""
         if kind not in RARE:
+            if label.startswith(SWARM):
+                return self._choices.stream("swarm").randrange(options)
             return self._data(options)
         stream = self._choices.stream(kind.value)
         rate = self._rates.get(kind)

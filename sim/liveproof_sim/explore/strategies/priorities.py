@@ -89,7 +89,7 @@ class Priorities(Search):
                 heapreplace(heap, (-self.priority(key), heap[0][1]))
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
-        return self._draws.of(kind, options)
+        return self._draws.of(kind, label, options)
 
 
 def _number(entry: Entry) -> int:

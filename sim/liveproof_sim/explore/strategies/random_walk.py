@@ -26,4 +26,4 @@ class RandomWalk(Search):
         return int(self._random() * (len(ready) + clock))
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
-        return self._draws.of(kind, options)
+        return self._draws.of(kind, label, options)

@@ -67,4 +67,4 @@ class Urw(Search):
         return at
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
-        return self._draws.of(kind, options)
+        return self._draws.of(kind, label, options)
