@@ -15,6 +15,7 @@ from scenarios.recovery.ground import GROUND, Source, app_of, components, recove
 
 A: Source = {"a": {"x": "1", "y": "1"}, "b": {"z": "1"}}
 VERSIONS: tuple[Source, ...] = (
+    A,
     {"a": {"x": "2", "y": "1"}, "b": {"z": "1"}},
     {"a": {"x": "1"}, "b": {"z": "2", "y": "1"}},
     {"b": {"z": "1", "x": "1"}, "c": {"y": "2"}},

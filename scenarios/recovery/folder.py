@@ -59,6 +59,8 @@ async def recovered(world: World, docs: SimPath, out: SimPath) -> None:
     world.power.stay()
     await world.restart(app_of(docs, out))
     assert out.tree() == wanted(docs), f"{out.tree()}, not {wanted(docs)}"
+    empty = [str(path) for path in out.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    assert empty == [], f"directories of nothing: {empty}"
     store = world.store
     assert isinstance(store, SimStore)
     doubts = [each for each in wrong_with(store, ()) if not each.startswith("a row for")]

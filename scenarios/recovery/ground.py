@@ -220,14 +220,23 @@ async def recover(world: World, source: Source, *, memo: bool = False) -> None:
     """One catch-up run from what is durable, and one that finds nothing to do; then nothing is wrong."""
     world.power.stay()
     await world.restart(app_of(source, memo=memo))
-    assert GROUND.texts() == wanted(source), f"{GROUND.texts()}, not {wanted(source)}"
+    await judge(world, source, app_of(source, memo=memo), ("recovery",))
+
+
+async def judge(world: World, source: Source, app: coco.App[[], None], *above: Place) -> None:
+    """After a catch-up run: the target is what the source says, nothing is wrong in the store, and another run
+    finds nothing to do. ``above``: the paths of components above those of the source."""
     store = world.store
     assert isinstance(store, SimStore)
-    assert (wrong := wrong_with(store, [("recovery",), *(("recovery", name) for name in source)])) == []
+    paths = [*above, *((*above[-1], name) for name in source)]
+    assert GROUND.texts() == wanted(source), f"{GROUND.texts()}, not {wanted(source)}"
+    assert (wrong := wrong_with(store, paths)) == [], wrong
     before = GROUND.calls
-    await world.restart(app_of(source, memo=memo))
+    await world.restart(app)
+    store = world.store
+    assert isinstance(store, SimStore)
     assert GROUND.calls == before, "an idle run called a sink"
     assert GROUND.texts() == wanted(source)
-    assert wrong == []
+    assert (wrong := wrong_with(store, paths)) == [], wrong
 
 

@@ -22,6 +22,7 @@ RETRY = Scenario("catch_up.retried_delete", "calls")
 MOVED = Scenario("catch_up.moved_state", "calls")
 TAKEN = Scenario("catch_up.taken_over", "calls", 2)
 BOXES = Scenario("catch_up.containers", "calls", 2)
+LIVE_MOVES = Scenario("live_moves.moves", "calls")
 FOLDER = Scenario("folder.catch_up", "calls", 2)
 FOLDER_LIVE = Scenario("folder.live", "calls")
 READERS = Scenario("folder.readers_see_whole_files")
@@ -173,24 +174,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "no mending after a run that was cut short",
-        TAKEN,
+        LIVE_MOVES,
         "app.py",
         "            if not clean:\n                await recover(run)\n            return",
         "            return",
     ),
     Mutant(
         "the mending leaves a state under two components",
-        TAKEN,
+        LIVE_MOVES,
         "core/recovery.py",
         "        if len(mine) != len(record.targets):",
         "        if False:",
-    ),
-    Mutant(
-        "a state is not taken over in the record of its former owner",
-        TAKEN,
-        "core/plan.py",
-        "            writes.append(self.run.row(owner, former))\n",
-        "",
     ),
     Mutant(
         "the former owner of a state keeps its memo",
@@ -251,20 +245,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "",
     ),
     Mutant(
-        "a failing cycle collects and commits like a good one",
-        RETRY,
-        "core/conclusion.py",
-        "        if part.error is not None:\n            raise part.error\n        cycle.rival",
-        "        cycle.rival",
-    ),
-    Mutant(
-        "a parent is forgotten while a child of it is to be tried again",
-        RETRY,
-        "core/collect.py",
-        "    for row_key, raw in reversed(rows):  # Descendants first.",
-        "    for row_key, raw in rows:",
-    ),
-    Mutant(
         "the temporary file is left where writing failed",
         FOLDER,
         "connectors/localfs/_write.py",
@@ -291,5 +271,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "connectors/localfs/_write.py",
         "        if not _remove_if_empty(filesystem, directory):\n            break",
         "        break",
+    ),
+    Mutant(
+        "a state that is taken over leaves its doubt behind",
+        LIVE_MOVES,
+        "core/plan.py",
+        "        if entry is not None and doubt is not None:",
+        "        if False:",
+    ),
+    Mutant(
+        "a component that comes back has forgotten what it owned",
+        CATCH_UP,
+        "core/component.py",
+        "    raw = run.ledger.get(Table.COMPONENT, key)\n    return None if raw is None else decode_record(raw)",
+        "    return None",
     ),
 )

@@ -232,7 +232,10 @@ async def _delete_rows(
     if writes:
         if applied:
             release = run.ledger.hold(writes)
-            numbers = [(part.key, run.doubts.add(part.key, part.removed)) for part in parts if part.removed]
+            doubts = run.doubts
+            numbers = [
+                (part.key, doubts.add(part.key, part.removed, part.applied)) for part in parts if part.removed
+            ]
 
             def settled(kept: bool) -> None:
                 for part_key, number in numbers:

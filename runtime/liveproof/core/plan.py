@@ -167,6 +167,8 @@ class Planner:
                 part.changed = False
                 part.disowned.clear()
                 part.removed.clear()
+                part.doubtful.clear()
+                part.applied.clear()
                 self.pending = [item for item in self.pending if item[0] is not part]
             else:
                 changes += found
@@ -193,7 +195,7 @@ class Planner:
             if owner is not None:
                 if self.run.ranks.is_later(owner, part.rank):
                     return None  # A later operation has claimed it; one after the other, it would win.
-                entry = self.take_over(owner, key)
+                entry = self.take_over(part, owner, key)
         output = self._reconcile(declaration.provider, declaration.stable_key, declaration.value, entry)
         generation = level.generation
         intended = own = (0, 0) if entry is None else entry.own
@@ -252,8 +254,9 @@ class Planner:
             )
         return owner
 
-    def take_over(self, owner: bytes, key: bytes) -> TargetEntry | None:
-        """Take a state from its owner's record; returns what was known of it there."""
+    def take_over(self, part: Part, owner: bytes, key: bytes) -> TargetEntry | None:
+        """Take a state from its owner's record; returns what was known of it there. If the owner has applied it and
+        that is not settled, the part takes over the doubt, and has to see that it is settled (DUR-1)."""
         former = self.taken.get(owner)
         if former is None:
             raw = self.run.ledger.get(Table.COMPONENT, owner)
@@ -261,6 +264,10 @@ class Planner:
                 return None
             former = decode_record(raw)
         entry = former.targets.pop(key, None)
+        doubt = self.run.doubts.of(owner, key)
+        if entry is not None and doubt is not None:
+            part.doubtful[key], applied = doubt
+            part.applied += [each for each in applied if each not in part.applied]
         # It must run again to say whether it still wants the state; a memo, of it or of one above it, would
         # hide that.
         former.memo = None
