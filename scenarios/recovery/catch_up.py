@@ -82,6 +82,15 @@ async def taken_over(world: World) -> None:
     await recover(world, source)
 
 
+async def taken_back(world: World) -> None:
+    """Remembered components: a state moves, the power fails, and the source is again what it was. What its first
+    owner remembers no longer holds."""
+    GROUND.reset(world)
+    await run(world, A, memo=True)
+    await run(world, {"a": {"x": "1"}, "b": {"z": "1", "y": "1"}}, memo=True)
+    await recover(world, A, memo=True)
+
+
 FOLDERS: tuple[Mapping[str, str], ...] = (
     {"f": "/1", "f/x": "1", "f/y": "1", "g": "/1", "g/x": "1"},
     {"f": "/2", "f/x": "1", "f/y": "2"},

@@ -13,8 +13,8 @@ from tests.mutants.catalogue import MUTANTS, Mutant, Scenario
 from tests.mutants.tool import Result, explored, judge, mutated
 from tests.tidy.source import ROOT
 
-CLEAN_EXECUTIONS = 500
-CLEAN_SECONDS = 40.0
+CLEAN_EXECUTIONS = 100
+CLEAN_SECONDS = 10.0
 
 HEAD = """# Mutants
 

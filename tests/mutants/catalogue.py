@@ -21,6 +21,7 @@ CATCH_UP = Scenario("catch_up.any_versions", "calls", 2)
 RETRY = Scenario("catch_up.retried_delete", "calls")
 MOVED = Scenario("catch_up.moved_state", "calls")
 TAKEN = Scenario("catch_up.taken_over", "calls", 2)
+BACK = Scenario("catch_up.taken_back", "calls")
 BOXES = Scenario("catch_up.containers", "calls", 2)
 LIVE_MOVES = Scenario("live_moves.moves", "calls")
 FOLDER = Scenario("folder.catch_up", "calls", 2)
@@ -188,7 +189,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the former owner of a state keeps its memo",
-        CATCH_UP,
+        BACK,
         "core/plan.py",
         "        former.memo = None\n",
         "",
