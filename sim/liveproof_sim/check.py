@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from liveproof_sim.errors import OptionError, ReplayError
@@ -39,8 +39,10 @@ def check(
     shrinking: bool = True,
     crash_points: str | Points = "none",
     crashes: int = 1,
+    processes: bool = False,
 ) -> Verdict:
-    """Explore the orders of a scenario: an async function of no argument, or of a World.
+    """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
+    the first execution must be the same in another process, where strings have other hashes.
 
     ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
     every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``.
@@ -57,7 +59,7 @@ def check(
         raise OptionError(f"crashes must be at least 0, not {crashes}")
     outages = Outages(_member(Points, crash_points), crashes)
     settings = Settings(_member(Fidelity, fidelity), _member(Timers, timers), limits, seed, leaks, outages)
-    explorer = Explorer(scenario, make(strategy), settings, seed=seed)
+    explorer = Explorer(scenario, make(strategy), settings, seed=seed, processes=processes)
     verdict = explorer.run(executions=executions, seconds=seconds)
     if verdict.failure is not None:
         with exploring(), quiet_collector():
@@ -74,17 +76,18 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
         failure.switches, failure.minimal, failure.fewest = small.preemptions, small.minimal, small.fewest
         assert small.outcome.error is not None
         failure.exception = small.outcome.error
+        failure.noise, failure.parting = small.noise, small.parting
     assert failure.trace is not None
     tape = Tape.of(failure.trace, fingerprint(explorer.scenario), explorer.settings.as_options())
     failure.token = failure.trace.token = tape.token()
-    failure.stock = STOCK if ordinary else _stock(failure.trace)
+    failure.stock = STOCK if ordinary else _stock(failure.trace, failure.noise)
     failure.report = render(
         failure, getattr(explorer.scenario, "__qualname__", "the scenario").rpartition(".")[2]
     )
 
 
-def _stock(trace: Trace) -> str:
-    """Whether stock asyncio could show it."""
+def _stock(trace: Trace, noise: Sequence[str] = ()) -> str:
+    """Whether stock asyncio could show it; to overtake noise does not count."""
     chosen = [event for event in trace.events if event.kind != "draw" and event.chosen]
     if not chosen:
         return STOCK
@@ -93,6 +96,7 @@ def _stock(trace: Trace) -> str:
     )
     if not overtaken:
         return "Possible on the stock loop, if a timer or a thread is late."
+    overtaken = [each for each in overtaken if each.partition(" (")[0] not in noise] or overtaken
     real = [each for each in overtaken if "sleep(0)" not in each and "(start)" not in each]
     if len(real) == len(overtaken):
         return f"Possible only if this were slower: {'; '.join(real[:3])}."
@@ -156,6 +160,7 @@ def explore(**options: Any) -> Callable[[Scenario], Callable[[], Verdict]]:
             return verdict
 
         del run.__wrapped__
+        run.scenario = scenario  # type: ignore[attr-defined]  # for another process, which imports the test
         return run
 
     return decorate

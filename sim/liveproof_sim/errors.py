@@ -126,7 +126,14 @@ class LivelockError(Finding):
 
 
 class MonitorError(Finding, AssertionError):
-    """``always``, ``eventually`` or ``sometimes`` did not hold."""
+    """A property of the world did not hold. ``monitor`` names it, whatever the words of the message."""
+
+    def __init__(self, message: str, monitor: str = "") -> None:
+        self.monitor = monitor
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[MonitorError], tuple[str, str]]:
+        return (type(self), (str(self), self.monitor))
 
 
 class UnretrievedError(Finding):

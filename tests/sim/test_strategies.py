@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import statistics
 from collections import Counter
+from fractions import Fraction
 
 import pytest
 
@@ -15,16 +17,18 @@ from liveproof_sim.explore.explorer import Explorer
 from liveproof_sim.explore.strategies import (
     NAMES,
     FifoSearch,
+    Near,
     Pct,
     Pos,
     RandomWalk,
     Search,
+    Surw,
     Systematic,
     Urw,
     make,
 )
 from liveproof_sim.kernel.loop import Timers
-from tests.sim import small
+from tests.sim import peers, small
 
 RUNS = 1500
 DISCRETE = Settings(timers=Timers.DISCRETE)
@@ -122,6 +126,106 @@ def test_urw_makes_all_interleavings_equally_likely() -> None:
     assert near(rate(small.loser(4), Urw()), 1 / 5)  # uniform over the 5 orders of 4 + 1 steps
 
 
+def near_orders(steps: tuple[int, ...], delays: int, horizon: int) -> dict[str, Fraction]:
+    """The chance of each order under Near, in plain loops: shuffled beginnings, and ``delays`` places."""
+    chances: dict[str, Fraction] = {}
+
+    def go(queue: list[str], log: str, choices: int, late: set[int], chance: Fraction) -> None:
+        if not queue:
+            chances[log] = chances.get(log, Fraction()) + chance
+            return
+        options = [0]
+        if len(queue) > 1:
+            fresh = [at for at, name in enumerate(queue) if name not in log]
+            options = [*range(1, len(queue))] if choices in late else fresh if 0 in fresh else [0]
+        for at in options:
+            name = queue[at]
+            rest = [each for each in queue if each != name]
+            more = log.count(name) + 1 < steps[ord(name) - 97]
+            made = choices + (len(queue) > 1)
+            go([*rest, name] if more else rest, log + name, made, late, chance / len(options))
+
+    names = [chr(97 + at) for at in range(len(steps))]
+    places = [{at} for at in range(horizon)] if delays else [set()]
+    for late in places:
+        go(names, "", 0, late, Fraction(1, len(places)))
+    return chances
+
+
+@pytest.mark.parametrize("steps", [(1, 1, 1), (3, 2), (2, 2, 2)])
+@pytest.mark.parametrize("delays", [0, 1])
+def test_near_gives_each_order_the_enumerated_chance(steps: tuple[int, ...], delays: int) -> None:
+    program, log = small.independent(*steps)
+    search = Near(delays)
+    explorer = Explorer(program, search, DISCRETE)
+    seen: Counter[str] = Counter()
+    with exploring():
+        ordinary = explorer.once(FifoSearch(), record=True)
+        search.measure(ordinary)
+        for seed in range(RUNS):
+            explorer.once(search, seed=seed)
+            seen["".join(log)] += 1
+    expected = near_orders(steps, delays, len(ordinary.taken))
+    assert sum(expected.values()) == 1
+    assert set(seen) <= set(expected)
+    assert all(near(seen[order] / RUNS, float(chance)) for order, chance in expected.items())
+
+
+def test_near_finds_what_lockstep_hides() -> None:
+    # The second one first, else in turn: 1 / 2 at any depth, where a walk needs 2 * depth - 1 coins.
+    assert near(rate(peers.deep(5), Near(0)), 1 / 2)
+    assert rate(small.loser(9), Near(2), 200) == 0  # nobody is starved for long
+
+
+def test_surw_makes_the_interesting_orders_equally_likely() -> None:
+    log: list[str] = []
+
+    async def main() -> None:
+        log.clear()
+
+        async def mark(name: str) -> None:
+            await asyncio.sleep(0)
+            log.append(name)
+
+        async def busy() -> None:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            await mark("a")
+            await mark("a")
+
+        async def brief() -> None:
+            await mark("b")
+
+        await asyncio.gather(busy(), brief())
+
+    def seen(search: Search, place: str = "") -> Counter[str]:
+        explorer = Explorer(main, search, DISCRETE)
+        found: Counter[str] = Counter()
+        with exploring():
+            search.measure(explorer.once(FifoSearch(), record=True))
+            for seed in range(RUNS):
+                explorer.once(search, seed=seed)
+                if not place or (isinstance(search, Surw) and place in search.places):
+                    found["".join(log)] += 1
+        return found
+
+    found = seen(Surw(1), "mark: await asyncio.sleep(0)")
+    assert set(found) == {"aab", "aba", "baa"}
+    assert all(near(found[order] / found.total(), 1 / 3, found.total()) for order in found)
+    assert seen(RandomWalk())["aab"] / RUNS < 0.01  # 22 coins or so
+
+
+@pytest.mark.parametrize("name", list(peers.MEDIANS))
+def test_the_default_finds_the_peers_programs_soon(name: str) -> None:
+    program, most = peers.MEDIANS[name]
+    runs = []
+    for seed in range(20):
+        verdict = check(program, seed=seed, executions=400, shrinking=False)
+        assert verdict.status is Status.FAILED
+        runs.append(verdict.executions)
+    assert statistics.median(runs) <= most
+
+
 @pytest.mark.parametrize("steps", [(2, 2), (3, 3), (2, 2, 2), (1, 4), (3, 2, 1)])
 def test_dfs_runs_what_plain_loops_enumerate_once_each(steps: tuple[int, ...]) -> None:
     program, log = small.independent(*steps)
@@ -180,7 +284,7 @@ def test_fifo_runs_once_and_proves_only_that() -> None:
     assert verdict.bounds == {"orders": 1}
 
 
-@pytest.mark.parametrize("name", ["pct:depth=1", "pos", "random", "urw", "portfolio", "preemptions", "dfs"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("fifo", "delays")])
 def test_a_task_that_spins_is_no_livelock(name: str) -> None:
     # Without the fair end, POS fails when the stopper's one priority is below 10 000 draws of the spinner's
     # (once in 10 000 executions), and PCT of depth 1 every other time.
@@ -205,10 +309,10 @@ def test_the_portfolio_reports_its_arms_and_keeps_each_alive() -> None:
     program, _ = small.independent(3, 3, 3)
     verdict = check(program, executions=400)
     assert verdict.status is Status.SAMPLED
-    assert sorted(verdict.arms) == ["pct", "pos", "random", "urw"]
+    assert sorted(verdict.arms) == ["near", "pct", "pos", "preemptions", "random", "surw", "urw"]
     assert sum(arm["executions"] for arm in verdict.arms.values()) == 399  # and the ordinary order first
-    # At least a tenth each: 40 expected, standard deviation 6.
-    assert all(arm["executions"] >= 15 for arm in verdict.arms.values())
+    # They take turns, and none gets less than a twentieth.
+    assert all(arm["executions"] >= 399 // 20 for arm in verdict.arms.values())
 
 
 @pytest.mark.parametrize(
@@ -218,6 +322,8 @@ def test_the_portfolio_reports_its_arms_and_keeps_each_alive() -> None:
         ("pct:dept=3", "strategy 'pct' has no option 'dept': it has depth, horizon"),
         ("pos:depth=3", "strategy 'pos' has no option 'depth': it has none"),
         ("pct:depth=x", "depth is a number, not 'x'"),
+        ("near:delays=x", "delays is a number, not 'x'"),
+        ("surw:sites=2", "strategy 'surw' has no option 'sites': it has places"),
         ("pct:depth=0", "depth must be at least 1"),
         ("preemptions:bound=-1", "bound is a number"),
     ],

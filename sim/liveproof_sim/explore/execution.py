@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import traceback
@@ -16,6 +17,7 @@ from liveproof_sim.errors import (
     LeakError,
     LivelockError,
     LostByDesign,
+    MonitorError,
     ReplayError,
     ScenarioError,
     SimulatorBug,
@@ -24,12 +26,13 @@ from liveproof_sim.errors import (
 from liveproof_sim.explore.world import World
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.fence import fence, installed
+from liveproof_sim.kernel.holders import track_holders
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers
 from liveproof_sim.kernel.naming import Labels, site_of
 from liveproof_sim.kernel.power import Outages, Points
 from liveproof_sim.kernel.recorder import Recorder
 from liveproof_sim.kernel.tape import Named
-from liveproof_sim.kernel.waits import cycle_of, explain, track_holders, waits_of
+from liveproof_sim.kernel.waits import explain, explain_ring, places_of, waits_of
 from liveproof_sim.properties import Reached
 from liveproof_sim.trace.events import Trace
 
@@ -150,18 +153,20 @@ def execute(
             loop.run_until_complete(main)
             error = _judge(loop, settings, labels, world)
         except DeadlockError:
-            error = DeadlockError(explain(loop.tasks, labels))
+            told = explain(loop.tasks, labels) if loop.stuck else explain_ring(loop.tasks, labels)
+            error = DeadlockError("\n".join([told, *_owed(world)]))
         except LivelockError as raised:
-            error = _explain_livelock(raised, loop, labels)
+            error = _explain_livelock(raised, loop, labels, _owed(world))
         except (ReplayError, SimulatorBug, KeyboardInterrupt, SystemExit):
             loop.tear_down()
             raise
         except BaseException as raised:  # noqa: BLE001 - whatever a scenario raises is its outcome
             error = raised
-        signature = _signature(error, loop)
+        signature = _signature(error, loop, labels)
         taken, sizes, steps = list(choices.taken), list(choices.sizes), loop.steps
         trace = recorder.finish() if recorder else None
         stubborn = loop.tear_down()
+        _close(stubborn)
         for task in loop.tasks:
             task._log_traceback = False
             task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -232,35 +237,62 @@ def _judge(loop: SimLoop, settings: Settings, labels: Labels, world: World | Non
             return UnretrievedError(message).with_traceback(error.__traceback__)
     left = [task for task in loop.tasks if not task.done()]
     if left and settings.leaks:
-        names = "; ".join(f"{labels.of(task)} ({site_of(task)})" for task in left)
+        names = "; ".join(f"{labels.of(task)} ({site_of(task)}){_went_on(task)}" for task in left)
         return LeakError(f"still running when the scenario returned: {names}")
     return None
 
 
-def _explain_livelock(error: LivelockError, loop: SimLoop, labels: Labels) -> BaseException:
+def _close(stubborn: list[asyncio.Task[Any]]) -> None:
+    """End what does not end, while its loop can still be called; else the collector would do it, anywhere."""
+    for task in stubborn:
+        coro: Any = task.get_coro()
+        for _ in range(3):
+            with contextlib.suppress(Exception):  # it fails, or refuses to end: nobody is left to be told
+                coro.close()
+                break
+
+
+def _went_on(task: asyncio.Task[Any]) -> str:
+    return ", although it was cancelled" if task.cancelling() else ""
+
+
+def _owed(world: World | None) -> list[str]:
+    """What the run owes still, as lines of a report."""
+    return [f"  still owed: {each}" for each in world.monitors.owed()] if world is not None else []
+
+
+def _explain_livelock(
+    error: LivelockError, loop: SimLoop, labels: Labels, owed: list[str]
+) -> BaseException:
+    if ring := explain_ring(loop.tasks, labels):  # others go on, but these never will
+        return DeadlockError(ring)
     waits = waits_of(loop.tasks, labels)
-    ring = cycle_of(waits)
-    if ring:  # others go on, but these never will
-        lines = [f"these tasks wait for each other, while others still run: {' -> '.join([*ring, ring[0]])}"]
-        return DeadlockError("\n".join([*lines, *(f"  {wait}" for wait in waits if wait.task in ring)]))
     waiting = dict.fromkeys(wait.task for wait in waits)
-    spinning = [labels.of(task) for task in loop.tasks if not task.done() and labels.of(task) not in waiting]
+    spinning = [
+        labels.of(task) + (" (cancelled, and went on)" if task.cancelling() else "")
+        for task in loop.tasks
+        if not task.done() and labels.of(task) not in waiting
+    ]
     lines = [str(error)]
     if spinning:
         lines.append(f"  running: {', '.join(spinning[:5])}")
-    return LivelockError("\n".join([*lines, *(f"  {wait}" for wait in waits[:5])]))
+    return LivelockError("\n".join([*lines, *(f"  {wait}" for wait in waits[:5]), *owed]))
 
 
-def _signature(error: BaseException | None, loop: SimLoop) -> str:
+def _signature(error: BaseException | None, loop: SimLoop, labels: Labels) -> str:
     """The type, and where: the innermost line that is the program's own."""
     if error is None:
         return ""
-    if isinstance(error, (DeadlockError, LivelockError)):
+    if isinstance(error, DeadlockError):
+        return f"DeadlockError: {'; '.join(places_of(loop.tasks, labels))}"
+    if isinstance(error, LivelockError):
         places = sorted(dict.fromkeys(site_of(task).key for task in loop.tasks if not task.done()))
         return f"{type(error).__name__}: {'; '.join(places)}"
     if isinstance(error, LeakError):
         leaked = sorted(dict.fromkeys(site_of(task).function for task in loop.tasks if not task.done()))
         return f"LeakError: {'; '.join(leaked)}"
+    if isinstance(error, MonitorError) and error.monitor:
+        return f"MonitorError: {error.monitor}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "liveproof_sim" not in f.filename and "/asyncio/" not in f.filename]
     where = f"{own[-1].name}: {own[-1].line}" if own else str(error)

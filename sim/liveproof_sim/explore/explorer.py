@@ -1,6 +1,6 @@
 """Runs a scenario many times, and says what that showed.
 
-The first execution runs twice and is compared event by event (DET-1). A failure is run again, recorded, and
+The first execution runs again and again and is compared event by event (DET-1). A failure is run again, recorded, and
 must fail in the same way. The garbage collector is frozen once and off during executions, so that it can
 neither slow them down nor run finalizers where a schedule did not ask for them; it is run between them, now
 and then.
@@ -14,22 +14,19 @@ import time
 from collections.abc import Iterator
 
 from liveproof_sim.errors import NondeterminismError, OptionError
+from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scattered, shortened
+from liveproof_sim.explore.elsewhere import compare_elsewhere
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.statistics import excluded_above, unseen_estimate, unseen_max
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices, Strategy, derive_seed
 from liveproof_sim.kernel.loop import Timers
-from liveproof_sim.properties import Reached
-from liveproof_sim.trace.diff import first_difference
+from liveproof_sim.properties import Reached, points_of
 
 __all__ = ["Explorer", "quiet_collector"]
 
 COLLECT_EVERY = 200  # executions
-SUSPECTS = (
-    "suspects: the order of a set of plain objects or of strings, id(), state that one run leaves to the "
-    "next, a cache, a real thread"
-)
 
 
 @contextlib.contextmanager
@@ -50,13 +47,20 @@ class Explorer:
     """One exploration of one scenario."""
 
     def __init__(
-        self, scenario: Scenario, search: Search, settings: Settings | None = None, *, seed: int = 0
+        self,
+        scenario: Scenario,
+        search: Search,
+        settings: Settings | None = None,
+        *,
+        seed: int = 0,
+        processes: bool = False,
     ) -> None:
         self.scenario = scenario
         self.search = search
         self.settings = settings or Settings(seed=seed)
         self.seed = seed
-        self.reached = Reached()
+        self.processes = processes
+        self.reached = Reached(points_of(scenario))
         self.with_world = takes_world(scenario)
         self._counts: dict[bytes, int] = {}
         self._lost: dict[str, int] = {}
@@ -96,15 +100,19 @@ class Explorer:
         )
 
     def _first(self) -> Outcome | None:
-        """The first execution, recorded, twice. Of a search that has its own order, it is its first."""
+        """The first execution, recorded, and again. Of a search that has its own order, it is its first."""
         search = self.search if self.search.systematic else FifoSearch()
         outcome = self.once(search, record=True)
-        again = self.once(Positions(outcome.taken), record=True)
-        assert outcome.trace is not None
-        assert again.trace is not None
-        difference = first_difference(outcome.trace, again.trace)
-        if difference is not None:
-            raise NondeterminismError(f"the same choices gave two different runs: {difference}; {SUSPECTS}")
+        whole, self.settings = self.settings, shortened(self.settings, outcome)
+        try:
+            for number in range(reruns(outcome.steps)):
+                kept = scattered(number)
+                compare(outcome, self.once(Positions(outcome.taken), record=True))
+                del kept
+        finally:
+            self.settings = whole
+        if self.processes:
+            compare_elsewhere(self.scenario, self.settings, outcome)
         if not self.search.systematic:
             self.search.measure(outcome)
         self._note(outcome, own=self.search.systematic)
@@ -145,6 +153,8 @@ class Explorer:
         Raises:
             NondeterminismError: it did not fail in the same way.
         """
+        if outcome.trace is not None and outcome.error is not None:  # the first one: it ran twice already
+            return Failure(outcome.error, outcome.signature, outcome.taken, trace=outcome.trace)
         again = self.once(Positions(outcome.taken), record=True)
         if again.signature != outcome.signature or again.error is None:
             raise NondeterminismError(

@@ -57,11 +57,15 @@ class Failure:
     switches: int = 0
     """context switches of the shrunk run that the ordinary order did not force"""
     minimal: bool = False
-    """whether no single removal still fails in the same way"""
+    """whether no single removal gives a cheaper run that fails in the same way"""
     fewest: bool = False
     """whether every schedule with fewer switches was run, and none fails in this way"""
     stock: str = ""
     """whether stock asyncio could show it"""
+    noise: list[str] = field(default_factory=list)
+    """tasks without which it fails as well: it does if they run first, and if they run last"""
+    parting: str = ""
+    """where the nearest passing order parts from this one"""
 
 
 @dataclass(slots=True)

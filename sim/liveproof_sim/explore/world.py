@@ -16,7 +16,7 @@ from liveproof.errors import StoppedError
 from liveproof_sim.fakes.faults import Faults
 from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
 from liveproof_sim.fakes.store import SimStore
-from liveproof_sim.kernel.choices import SWARM, Kind
+from liveproof_sim.kernel.choices import SWARM, Calming, Kind
 from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.power import Boot, Draw, Outage, Outages, Points, Power
@@ -95,8 +95,13 @@ class World:
         self._runs: list[Run] = []
         self.monitors = Monitors(loop, reached)
         self.always = self.monitors.always
+        self.converges = self.monitors.converges
         self.eventually = self.monitors.eventually
+        self.heat = self.monitors.heat
+        self.leads_to = self.monitors.leads_to
+        self.reachable = self.monitors.reachable
         self.sometimes = self.monitors.sometimes
+        self.unreachable = self.monitors.unreachable
         self.clock = Clock(loop)
         self.power = Power(loop, outages)
         self.power.devices.append(self._fall_back)
@@ -111,7 +116,13 @@ class World:
         """what apps see of files; None: those of ``fs`` once that was used, else the real ones"""
         self._fs: Files | None = None
         self._faults: Faults | None = None
+        loop.choices.strategy = Calming(loop.choices.strategy, loop.choices)
         loop.quiescent = self._on_quiet
+
+    def calm(self) -> None:
+        """Stop the trouble: from now on no fault strikes, no timer is late, and what is ready runs first in,
+        first out. For ``converges``: what must be so in the end is asked of a world that is kind."""
+        self._loop.choices.calm = True
 
     @property
     def faults(self) -> Faults:
@@ -183,6 +194,8 @@ class World:
         open_ones = [each for each in waiting if not each.done()]
         for future in open_ones:
             future.set_result(None)
+        if not open_ones:
+            self.monitors.stuck()
         return bool(open_ones)
 
     def start(self, app: liveproof.App[Any, Any], *, live: bool = False, full_reprocess: bool = False) -> Run:

@@ -19,7 +19,18 @@ from typing import Any, Protocol, TypeAlias
 
 from liveproof_sim.errors import OptionError
 
-__all__ = ["SWARM", "Choices", "Entry", "Fifo", "Kind", "Strategy", "Stream", "derive_seed", "real_random"]
+__all__ = [
+    "SWARM",
+    "Calming",
+    "Choices",
+    "Entry",
+    "Fifo",
+    "Kind",
+    "Strategy",
+    "Stream",
+    "derive_seed",
+    "real_random",
+]
 
 Entry: TypeAlias = tuple[int, Any, tuple[Any, ...], Context | None]
 """Something ready: its number in the order of stock asyncio, what to call, with what, and in which context
@@ -44,6 +55,9 @@ class Kind(enum.Enum):
     """what a generator draws"""
     CRASH = "crash"
     """whether the power fails here"""
+
+
+TROUBLE = (Kind.FAULT, Kind.CRASH)
 
 
 def derive_seed(seed: int, label: str) -> int:
@@ -96,13 +110,30 @@ class Fifo:
         return 0
 
 
+class Calming:
+    """Asks another strategy until the world is calm; from then on the ordinary option runs, which is fair, and
+    no timer is late. Draws of data are still asked for."""
+
+    def __init__(self, inner: Strategy, choices: Choices) -> None:
+        self.name = inner.name
+        self._choices = choices
+        self._pick = inner.pick
+        self.begin = inner.begin
+        self.offered = inner.offered
+        self.draw = inner.draw
+
+    def pick(self, ready: list[Entry], clock: bool, /) -> int:
+        return 0 if self._choices.calm else self._pick(ready, clock)
+
+
 class Choices:
     """The decisions of one execution: asked of a strategy, and recorded."""
 
-    __slots__ = ("_streams", "last", "others", "seed", "sizes", "strategy", "taken", "told")
+    __slots__ = ("_streams", "calm", "last", "others", "seed", "sizes", "strategy", "taken", "told")
 
     def __init__(self, strategy: Strategy | None = None, *, seed: int = 0) -> None:
         self.strategy: Strategy = strategy or Fifo()
+        self.calm = False  # no faults any more, and first in, first out: see Calming
         self.seed = seed
         self.taken: list[int] = []  # Invariant: as long as sizes, and each below its size.
         self.sizes: list[int] = []
@@ -132,7 +163,7 @@ class Choices:
             raise OptionError(f"no kind of choice is called {kind!r}: use one of {names}") from None
         if options < 1:
             raise OptionError(f"the choice {label!r} has no options")
-        if options == 1:
+        if options == 1 or (self.calm and kind in TROUBLE):
             return 0
         chosen = self.strategy.draw(kind, label, options)
         assert 0 <= chosen < options, f"{self.strategy.name} chose {chosen} of {options}"

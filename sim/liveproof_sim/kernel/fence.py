@@ -5,13 +5,13 @@ While an execution runs, in its thread: ``time``, ``datetime``, ``random`` (also
 and ``subprocess`` raise :class:`EscapeError`. Outside an execution, and in other threads, all of it is real.
 
 Modules that hold a name of their own (``from time import monotonic``) are found and patched as well, once per
-exploration. Not under control: ``hash()`` of strings and ``id()``, so the order of sets of plain objects (the
-determinism check sees what follows from it); C code that reads a clock by itself; ``strftime`` without a
-time.
+exploration. Not under control: ``hash()`` of strings and ``id()``, so the order of sets (the determinism
+check sees what follows from it: ``explore/determinism.py``); C code that reads a clock by itself.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import datetime
 import os
@@ -113,7 +113,8 @@ def _sleep(seconds: float) -> None:
         loop.now_ns += round(seconds * NS)  # a blocked loop: everybody is late
 
 
-_REAL_SLEEP = time.sleep
+_REAL_SLEEP, _REAL_STRFTIME = time.sleep, time.strftime
+_REAL_GETTIME, _REAL_GETTIME_NS = time.clock_gettime, time.clock_gettime_ns
 _REAL_DATETIME, _REAL_DATE = datetime.datetime, datetime.date
 _real_gmtime, _real_localtime, _real_urandom, _real_uuid1 = (
     time.gmtime,
@@ -122,6 +123,31 @@ _real_gmtime, _real_localtime, _real_urandom, _real_uuid1 = (
     uuid.uuid1,
 )
 _real_seed = _chance.Random.seed
+
+
+def _clock_gettime(which: int, /) -> float:
+    loop = fence.active()
+    return _REAL_GETTIME(which) if loop is None else _gettime_ns(loop, which) / NS
+
+
+def _clock_gettime_ns(which: int, /) -> int:
+    loop = fence.active()
+    return _REAL_GETTIME_NS(which) if loop is None else _gettime_ns(loop, which)
+
+
+def _gettime_ns(loop: SimLoop, which: int) -> int:
+    return _wall_ns(loop) if which == time.CLOCK_REALTIME else loop.now_ns
+
+
+def _local(loop: SimLoop) -> time.struct_time:
+    return _real_localtime(_wall_ns(loop) / NS)
+
+
+def _strftime(form: str, t: Any = None, /) -> str:
+    loop = fence.active()
+    if t is None and loop is not None:
+        t = _local(loop)
+    return _REAL_STRFTIME(form) if t is None else _REAL_STRFTIME(form, t)
 
 
 def _wall_ns(loop: SimLoop) -> int:
@@ -187,6 +213,24 @@ def _guard(owner: Any, name: str, about: str) -> tuple[Any, str, Any]:
     return owner, name, guarded
 
 
+_GUARDED = (
+    (threading.Thread, "start", "a real thread"),
+    (_thread, "start_new_thread", "a real thread"),
+    (socket.socket, "__init__", "a real socket"),
+    (socket, "socketpair", "a real socket"),
+    (socket, "getaddrinfo", "the real network"),
+    (socket, "gethostbyname", "the real network"),
+    (subprocess.Popen, "__init__", "a real process"),
+    (os, "system", "a real process"),
+    (os, "fork", "a real process"),
+    (os, "forkpty", "a real process"),
+    (os, "posix_spawn", "a real process"),
+    (os, "posix_spawnp", "a real process"),
+    (os, "execv", "a real process"),
+    (os, "execve", "a real process"),
+)
+
+
 def _patches() -> list[tuple[Any, str, Any]]:
     clocks = {
         "time": lambda loop: _wall_ns(loop) / NS,
@@ -195,22 +239,26 @@ def _patches() -> list[tuple[Any, str, Any]]:
         "monotonic_ns": lambda loop: loop.now_ns,
         "perf_counter": lambda loop: loop.now_ns / NS,
         "perf_counter_ns": lambda loop: loop.now_ns,
+        "process_time": lambda loop: loop.now_ns / NS,
+        "process_time_ns": lambda loop: loop.now_ns,
+        "thread_time": lambda loop: loop.now_ns / NS,
+        "thread_time_ns": lambda loop: loop.now_ns,
+        "ctime": lambda loop: time.asctime(_local(loop)),
         "gmtime": lambda loop: _real_gmtime(_wall_ns(loop) / NS),
-        "localtime": lambda loop: _real_localtime(_wall_ns(loop) / NS),
+        "localtime": _local,
     }
     return [
         *((time, name, _clock(getattr(time, name), virtual)) for name, virtual in clocks.items()),
         (time, "sleep", _sleep),
+        (time, "clock_gettime", _clock_gettime),
+        (time, "clock_gettime_ns", _clock_gettime_ns),
+        (time, "strftime", _strftime),
         (datetime, "datetime", _DateTime),
         (os, "urandom", _urandom),
         (_chance, "_urandom", _urandom),
         (_chance.Random, "seed", _seed),
         (uuid, "uuid1", _uuid1),
-        _guard(threading.Thread, "start", "a real thread"),
-        _guard(socket.socket, "__init__", "a real socket"),
-        _guard(subprocess.Popen, "__init__", "a real process"),
-        _guard(os, "system", "a real process"),
-        _guard(os, "fork", "a real process"),
+        *(_guard(owner, name, about) for owner, name, about in _GUARDED),
     ]
 
 
@@ -239,7 +287,7 @@ def installed() -> Iterator[None]:
             plain = [
                 each
                 for each in patches
-                if each[0] is time or each[0] is datetime or each[1] in ("urandom", "uuid1")
+                if each[0] in (time, datetime, os, socket, _thread) or each[1] == "uuid1"
             ]
             replaced = {getattr(owner, name): new for owner, name, new in plain}
             for owner, name, new in [*patches, *_aliases(replaced)]:

@@ -8,6 +8,7 @@ rename it. Names are made when somebody asks for them, in the order in which the
 from __future__ import annotations
 
 import asyncio
+import functools
 import linecache
 import re
 from pathlib import Path
@@ -37,7 +38,12 @@ class Site(NamedTuple):
         return f"{self.function}: {self.text}" if self.text else self.function
 
     def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.line}" if self.file else self.function
+        return f"{_base(self.file)}:{self.line}" if self.file else self.function
+
+
+@functools.cache
+def _base(file: str) -> str:
+    return Path(file).name
 
 
 class Labels:

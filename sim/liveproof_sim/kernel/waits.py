@@ -1,25 +1,22 @@
 """Who waits for what, held by whom, where.
 
 Read from the frames of suspended coroutines: the innermost method of an asyncio primitive (or ``park``) says
-what is waited for. Locks do not know their holders, so while :func:`track_holders` is on, ``asyncio.Lock``
-notes them. Not seen: who will set an event or a plain future; a semaphore's holders.
+what is waited for; ``holders.py`` knows who holds a lock, and who woke the waiters before there were any. Not
+seen: who will set an event or a plain future; a semaphore's holders.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
 import networkx
 
+from liveproof_sim.kernel.holders import holder_of, missed_by
 from liveproof_sim.kernel.naming import Labels, Site, frames_of, site_of
 
-__all__ = ["Wait", "cycle_of", "explain", "track_holders", "waits_of"]
-
-_HOLDER = "_liveproof_sim_holder"
+__all__ = ["Wait", "cycle_of", "explain", "explain_ring", "places_of", "waits_of"]
 
 
 class Wait(NamedTuple):
@@ -32,33 +29,14 @@ class Wait(NamedTuple):
     """tasks that have to do something first, as far as known"""
     cancelled: int
     """how often it was cancelled, and went on"""
+    note: str = ""
+    """why it may wait for ever: the wake-up came before, or the holder has ended"""
 
     def __str__(self) -> str:
         awaited = self.on.startswith("task")  # then they are named already
         held = f", held by {' and '.join(self.holders)}" if self.holders and not awaited else ""
         went_on = ", although it was cancelled" if self.cancelled else ""
-        return f"{self.task} waits for {self.on}{held} ({self.site}){went_on}"
-
-
-@contextlib.contextmanager
-def track_holders() -> Iterator[None]:
-    """Have ``asyncio.Lock`` note who holds it."""
-    acquire, release = asyncio.Lock.acquire, asyncio.Lock.release
-
-    async def noting_acquire(self: asyncio.Lock) -> Any:
-        got = await acquire(self)
-        setattr(self, _HOLDER, asyncio.current_task())
-        return got
-
-    def noting_release(self: asyncio.Lock) -> None:
-        release(self)
-        setattr(self, _HOLDER, None)
-
-    asyncio.Lock.acquire, asyncio.Lock.release = noting_acquire, noting_release  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        asyncio.Lock.acquire, asyncio.Lock.release = acquire, release  # type: ignore[method-assign]
+        return f"{self.task} waits for {self.on}{held} ({self.site}){went_on}{self.note}"
 
 
 def waits_of(tasks: list[asyncio.Task[Any]], labels: Labels | None = None) -> list[Wait]:
@@ -69,9 +47,9 @@ def waits_of(tasks: list[asyncio.Task[Any]], labels: Labels | None = None) -> li
         waiter = getattr(task, "_fut_waiter", None)
         if task.done() or waiter is None:
             continue
-        on, owners = _what(task, waiter, labels)
+        on, owners, note = _what(task, waiter, labels)
         holders = tuple(labels.of(owner) for owner in owners if not owner.done())
-        found.append(Wait(labels.of(task), on, site_of(task), holders, task.cancelling()))
+        found.append(Wait(labels.of(task), on, site_of(task), holders, task.cancelling(), note))
     return found
 
 
@@ -100,33 +78,67 @@ def explain(tasks: list[asyncio.Task[Any]], labels: Labels | None = None) -> str
     return "\n".join(lines)
 
 
+def explain_ring(tasks: list[asyncio.Task[Any]], labels: Labels | None = None) -> str:
+    """The ring, if there is one, and the waits that make it; else nothing."""
+    waits = waits_of(tasks, labels)
+    ring = cycle_of(waits)
+    if not ring:
+        return ""
+    lines = [f"these tasks wait for each other, while others still run: {' -> '.join([*ring, ring[0]])}"]
+    return "\n".join([*lines, *(f"  {wait}" for wait in waits if wait.task in ring)])
+
+
+def places_of(tasks: list[asyncio.Task[Any]], labels: Labels) -> list[str]:
+    """Where a deadlock is: the places of the ring, or, if there is none, of all that have not ended."""
+    waits = waits_of(tasks, labels)
+    ring = cycle_of(waits)
+    places = [wait.site.key for wait in waits if wait.task in ring] or [
+        site_of(task).key for task in tasks if not task.done()
+    ]
+    return sorted(dict.fromkeys(places))
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _what(task: asyncio.Task[Any], waiter: Any, labels: Labels) -> tuple[str, list[asyncio.Task[Any]]]:
-    """What it waits for, in words, and the tasks it depends on."""
+def _what(
+    task: asyncio.Task[Any], waiter: Any, labels: Labels
+) -> tuple[str, list[asyncio.Task[Any]], str]:
+    """What it waits for, in words; the tasks it depends on; and why it may wait for ever."""
     if isinstance(waiter, asyncio.Task):
-        return f"task {labels.of(waiter)}", [waiter]
+        return f"task {labels.of(waiter)}", [waiter], ""
     children = [each for each in getattr(waiter, "_children", ()) if isinstance(each, asyncio.Task)]
     if children:
         names = [labels.of(each) for each in children if not each.done()]
-        return f"tasks {', '.join(names)}", [each for each in children if not each.done()]
+        return f"tasks {', '.join(names)}", [each for each in children if not each.done()], ""
     frames = frames_of(task.get_coro())
     for frame in reversed(frames):
         name, local = frame.f_code.co_name, frame.f_locals
         if name == "park" and "on" in local:
             holder = getattr(local["on"], "_holder", None)
-            return _worded(local["on"]), [holder] if isinstance(holder, asyncio.Task) else []
+            return _worded(local["on"]), [holder] if isinstance(holder, asyncio.Task) else [], ""
         primitive = local.get("self")
         if isinstance(primitive, _PRIMITIVES) and name in _VERBS:
-            holder = getattr(primitive, _HOLDER, None)
-            called = _variable(primitive, frames)
-            return f"{type(primitive).__name__} {called}".strip(), [holder] if holder is not None else []
+            holder = holder_of(primitive)
+            called = f"{type(primitive).__name__} {_variable(primitive, frames)}".strip()
+            if holder is not None and holder.done():
+                return called, [], f"; {labels.of(holder)} took it, and has ended"
+            return called, [holder] if holder is not None else [], _missed(primitive, labels)
         if name == "sleep" and frame.f_code.co_filename.endswith("tasks.py"):
-            return "a timer", []
+            return "a timer", [], ""
     called = _variable(waiter, frames)
-    return f"a future {called}".strip(), []
+    return f"a future {called}".strip(), [], ""
+
+
+def _missed(primitive: object, labels: Labels) -> str:
+    missed = missed_by(primitive)
+    if missed is None:
+        return ""
+    by = f" by {labels.of(missed.task)}" if missed.task is not None else ""
+    if isinstance(primitive, asyncio.Event):
+        return f"; it was set{by} ({missed.site}) when nobody waited, and cleared"
+    return f"; it was notified{by} ({missed.site}) when nobody waited"
 
 
 _PRIMITIVES = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from liveproof_sim.properties.monitors import Monitors, Reached
+from liveproof_sim.properties.heat import Heat
+from liveproof_sim.properties.monitors import Monitors
+from liveproof_sim.properties.obligations import Obligation, Response
+from liveproof_sim.properties.reached import Reached, points_of
 
-__all__ = ["Monitors", "Reached"]
+__all__ = ["Heat", "Monitors", "Obligation", "Reached", "Response", "points_of"]

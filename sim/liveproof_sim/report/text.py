@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from liveproof_sim.explore.verdict import Failure
@@ -21,12 +22,16 @@ def render(failure: Failure, scenario: str) -> str:
     if rest:
         lines += rest.splitlines()
     if failure.trace is not None:
-        lines += ["", *lanes(failure.trace), ""]
+        lines += ["", *lanes(failure.trace, failure.noise), ""]
         drawn = [f"{event.who} {event.chosen}" for event in failure.trace.events if event.kind == "draw"]
         if drawn:
             more = f" and {len(drawn) - 10} more" if len(drawn) > 10 else ""
             lines.append(f"drawn: {', '.join(drawn[:10])}{more}")
-    least = "no single removal still fails" if failure.minimal else "not shrunk to the end"
+    if failure.parting:
+        lines.append(f"nearest passing order: {failure.parting}")
+    if failure.noise:
+        lines.append(f"left out: {', '.join(failure.noise)} (it fails so with them first, and with them last)")
+    least = "no single removal leaves a smaller one" if failure.minimal else "not shrunk to the end"
     if failure.fewest and failure.switches:
         least = f"none with fewer fails so; {least}"
     switches = f"{failure.switches} preemption{'s' * (failure.switches != 1)}"
@@ -35,9 +40,11 @@ def render(failure: Failure, scenario: str) -> str:
     return "\n".join(lines)
 
 
-def lanes(trace: Trace) -> list[str]:
-    """A column per task, a row per turn; turns that do not fit are counted, and the last ones are kept."""
-    turns = _turns([event for event in trace.events if event.kind != "draw" and event.who != "_stop_loop"])
+def lanes(trace: Trace, noise: Sequence[str] = ()) -> list[str]:
+    """A column per task, a row per turn; turns that do not fit are counted, and the last ones are kept. Tasks
+    that are noise have neither."""
+    left_out = dict.fromkeys([*noise, "_stop_loop"])
+    turns = _turns([event for event in trace.events if event.kind != "draw" and event.who not in left_out])
     dropped = len(turns) - (ROWS_MAX - 1) if len(turns) > ROWS_MAX else 0
     turns = turns[dropped:]
     columns = list(dict.fromkeys(who for who, _ in turns))
@@ -56,8 +63,9 @@ def lanes(trace: Trace) -> list[str]:
             text += f" x{len(events)}"
         indent = "" if wide else " " * (LANE_WIDTH * columns.index(who))
         named = f"{who}: {text}" if wide else text
-        overtook = next((event.overtook for event in events if event.overtook), "")
-        note = f"  <- before {overtook.partition(' (')[0]}" if overtook else ""
+        overtook = [event.overtook.partition(" (")[0] for event in events if event.overtook]
+        passed = next((name for name in overtook if name not in left_out), "")
+        note = f"  <- before {passed}" if passed else ""
         rows.append(f"{events[0].time_ns / 1e9:8.3f}  {indent}{named}{note}")
     assert len(rows) <= ROWS_MAX
     return rows

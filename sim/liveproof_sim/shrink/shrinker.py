@@ -1,10 +1,12 @@
 """The same failure with the fewest context switches.
 
-Cost of a run: preemptions (switches away from a task that could go on), then the sum of all other draws, then
-all switches, then steps. First greedily: follow the run as blocks of steps per task; remove a block, merge
-two blocks of one task, make a draw smaller; keep what still fails with the same signature and costs less,
-until no single removal does (local minimality). Then, within a budget, every schedule with fewer preemptions
-is run: if that search ends without the failure, the number is the least there is.
+Cost of a run: preemptions (switches away from a task that could go on), then timers that were late, then
+faults, then inputs, then all switches, then steps. First greedily: follow the run as blocks of steps per task;
+remove a block, merge two blocks of one task, make a fault or an input smaller; keep what still fails with the
+same signature and costs less, until no single removal does (local minimality). Then, within a budget, every
+schedule with fewer preemptions is run: if that search ends without the failure, the number is the least there
+is. At last, what does not matter is moved out of the way (``slicing.py``), and the nearest passing order is
+looked for (``parting.py``).
 
 Departs from Hypothesis and simloom: the unit is a context switch by name, not an index in a list; removing
 "task y starts four steps early" is one removal, not four.
@@ -12,17 +14,21 @@ Departs from Hypothesis and simloom: the unit is a context switch by name, not a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.explorer import Explorer
 from liveproof_sim.explore.strategies import Systematic
 from liveproof_sim.explore.verdict import Failure
-from liveproof_sim.shrink.guided import Block, Guided, blocks_of
+from liveproof_sim.shrink.guided import Block, Guided, blocks_of, draws_of
+from liveproof_sim.shrink.parting import parting_of
+from liveproof_sim.shrink.slicing import without_noise
 
 __all__ = ["Shrunk", "shrink"]
 
-Cost = tuple[int, int, int, int]
+Cost = tuple[int, int, int, int, int, int]
+
+FAULTS = ("fault", "crash")
 
 STEPS_MAX = 100_000  # of all runs together: livelocks are long
 
@@ -34,10 +40,14 @@ class Shrunk:
     outcome: Outcome
     preemptions: int
     minimal: bool
-    """no single removal still fails in the same way"""
+    """no single removal gives a cheaper run that fails in the same way"""
     fewest: bool
     """every schedule with fewer preemptions was run, and none fails in this way"""
     runs: int
+    noise: list[str] = field(default_factory=list)
+    """tasks that do not matter; they run last"""
+    parting: str = ""
+    """where the nearest passing order parts from it"""
 
 
 class _Shrinker:
@@ -49,7 +59,7 @@ class _Shrinker:
         self.steps = 0
         assert failure.trace is not None
         self.blocks = blocks_of(failure.trace)
-        self.draws = [event.chosen for event in failure.trace.events if event.kind == "draw"]
+        self.draws = draws_of(failure.trace)
         self.best: Outcome | None = None
         self.cost: Cost | None = None
 
@@ -63,15 +73,18 @@ class _Shrinker:
             return False
         assert outcome.trace is not None
         made = blocks_of(outcome.trace)
-        cost = (guided.preemptions, sum(draws), len(made), outcome.steps)
+        drawn = [event for event in outcome.trace.events if event.kind == "draw"]
+        faults = sum(event.chosen for event in drawn if event.place in FAULTS)
+        inputs = sum(event.chosen for event in drawn) - faults
+        cost = (guided.preemptions, guided.late, faults, inputs, len(made), outcome.steps)
         if self.cost is not None and cost >= self.cost:
             return False
-        self.best, self.cost, self.blocks, self.draws = outcome, cost, made, draws
+        self.best, self.cost, self.blocks, self.draws = outcome, cost, made, draws_of(outcome.trace)
         return True
 
     def greedy(self) -> bool:
         """Until nothing helps any more, or the budget is spent (then False)."""
-        if not self.attempt(self.blocks, self.draws):
+        if self.best is None and not self.attempt(self.blocks, self.draws):
             return False  # the failure depends on more than names say, such as a callback's exact place
         progress = True
         while progress:
@@ -116,8 +129,7 @@ class _Shrinker:
             if outcome.signature == self.signature:
                 again = self.explorer.confirm(outcome)
                 assert again.trace is not None
-                draws = [event.chosen for event in again.trace.events if event.kind == "draw"]
-                self.attempt(blocks_of(again.trace), draws)
+                self.attempt(blocks_of(again.trace), draws_of(again.trace))
                 return True
         return True
 
@@ -135,4 +147,6 @@ def shrink(
     fewest = work.fewer(search_max)
     if work.cost[0] < level:
         minimal = work.greedy() and minimal
-    return Shrunk(work.best, work.cost[0], minimal, fewest, work.runs)
+    outcome, noise = without_noise(explorer, work.best)
+    parting = parting_of(explorer, outcome)
+    return Shrunk(outcome, work.cost[0], minimal, fewest, work.runs, noise, parting)

@@ -46,6 +46,7 @@ CALLS: dict[str, Callable[[SimFileSystem], Any]] = {
     "make_dir": lambda fs: fs.make_dir("/d/e"),
     "remove_dir": lambda fs: fs.remove_dir("/e"),
     "sync": lambda fs: fs.sync("/d/f"),
+    "sync_dir": lambda fs: fs.sync_dir("/d"),
     "sync_all": lambda fs: fs.sync_all("/d"),
     "watch": lambda fs: fs.watch("/d", recursive=False),
 }
@@ -192,7 +193,7 @@ def test_a_crash_point_before_everything_that_changes_something() -> None:
     for call in CALLS.values():
         Files(system).dir("/d", {"f": "12345678"})
         call(system)
-    changing = {"write", "replace", "remove", "make_dir", "remove_dir", "sync", "sync_all"}
+    changing = {"write", "replace", "remove", "make_dir", "remove_dir", "sync", "sync_dir", "sync_all"}
     assert [operation for operation, _ in seen] == [each for each in CALLS if each in changing]
 
     def fails(operation: str, path: str) -> None:
@@ -232,5 +233,11 @@ def test_what_a_call_touches() -> None:
     assert {(("fs-dir", "/d"), False), (("fs", "/d/f"), False)} <= touches(lambda: system.scan("/d"))
     watch = system.watch("/d", recursive=False)
     assert (("fs-watch", watch.number), True) in touches(lambda: system.write("/d/f", b"4"))
+    assert listing in touches(lambda: system.make_dir("/d/e"))
+    assert (("fs-dir", "/d"), False) in touches(lambda: system.sync_dir("/l")), (
+        "names that are made meanwhile"
+    )
+    assert (("fs-all",), False) in touches(lambda: system.write("/d/f", b"5"))
+    assert (("fs-all",), True) in touches(lambda: system.sync_all("/"))
     system.touch = None
     assert touches(lambda: system.read("/d/f")) == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import pickle
+import stat
 
 import pytest
 
@@ -65,13 +66,24 @@ def test_moving_and_links(files: Files) -> None:
     (docs / "link").symlink_to("b")
     assert (docs / "link").readlink() == pathlib.PurePosixPath("b")
     assert (docs / "link").resolve(strict=True) == docs / "b"
-    assert (docs / "link").lstat().size == 1
+    assert (docs / "link").lstat().st_size == 1
     (docs / "link").unlink()
     (docs / "link").unlink(missing_ok=True)
     with pytest.raises(FileNotFoundError):
         (docs / "link").unlink()
     with pytest.raises(FileNotFoundError):
         (docs / "link").resolve(strict=True)
+
+
+def test_stat_is_like_the_operating_systems() -> None:
+    clock = 1_704_067_200_000_000_007
+    docs = Files(SimFileSystem(clock=lambda: clock)).dir("/docs", {"a": "123"})
+    found = (docs / "a").stat()
+    assert (found.st_size, found.st_mtime_ns, found.st_ctime_ns) == (3, clock, clock)
+    assert found.st_mtime == clock / 1e9
+    assert stat.filemode(found.st_mode) == "-rw-r--r--"
+    assert stat.filemode(docs.stat().st_mode) == "drwxr-xr-x"
+    assert found.st_ino != docs.stat().st_ino
 
 
 def test_open_files(files: Files) -> None:

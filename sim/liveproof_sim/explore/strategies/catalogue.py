@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any
 
 from liveproof_sim.errors import OptionError
+from liveproof_sim.explore.strategies.near import Near
 from liveproof_sim.explore.strategies.pct import Pct
 from liveproof_sim.explore.strategies.portfolio import Portfolio
 from liveproof_sim.explore.strategies.pos import Pos
 from liveproof_sim.explore.strategies.random_walk import RandomWalk
 from liveproof_sim.explore.strategies.search import FifoSearch, Search
+from liveproof_sim.explore.strategies.surw import Surw
 from liveproof_sim.explore.strategies.systematic import Systematic
 from liveproof_sim.explore.strategies.urw import Urw
 
@@ -21,11 +23,13 @@ _MAKERS: dict[str, tuple[Callable[..., Search], tuple[str, ...]]] = {
     "delays": (partial(Systematic, "delays"), ("bound",)),
     "dfs": (partial(Systematic, "dfs"), ()),
     "fifo": (FifoSearch, ()),
+    "near": (Near, ("delays",)),
     "pct": (Pct, ("depth", "horizon")),
     "portfolio": (Portfolio, ()),
     "pos": (Pos, ()),
     "preemptions": (partial(Systematic, "preemptions"), ("bound",)),
     "random": (RandomWalk, ()),
+    "surw": (Surw, ("places",)),
     "urw": (Urw, ()),
 }
 

@@ -10,7 +10,7 @@ from liveproof_sim.errors import NondeterminismError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
-__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "key_of"]
+__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "function_of", "key_of"]
 
 LANE = "callbacks"
 CLOCK = "clock"
@@ -24,14 +24,20 @@ def key_of(entry: Entry) -> Any:
     return owner if isinstance(owner, asyncio.Task) else entry[1]
 
 
+def function_of(key: Any) -> str:
+    """The function of a task, as its name in a trace begins; of a job, nothing."""
+    coro = key.get_coro() if isinstance(key, asyncio.Task) else key
+    name: str = getattr(coro, "__qualname__", "")
+    return name.rpartition("<locals>.")[2]
+
+
 class Search:
-    """A strategy over many executions. Randomised ones take their chance from the execution's own streams."""
+    """A strategy over many executions. Randomised ones take their chance from the execution's own streams. All
+    are fair at last: every ready task runs in the end, so that a run without an end is a livelock."""
 
     name = "search"
     systematic = False
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
-    fair = True
-    """whether every ready task runs in the end, so that a run without an end is a livelock"""
 
     def begin(self, choices: Choices, /) -> None:
         """A new execution starts."""

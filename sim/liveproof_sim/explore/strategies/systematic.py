@@ -30,6 +30,7 @@ from liveproof_sim.kernel.choices import Choices, Entry, Kind
 __all__ = ["Systematic"]
 
 CHOICES_MAX = 1000  # after so many, a run goes on first in, first out, and is not branched any more
+UNASKED = -1  # a step in a calm world: it is recorded, but was no choice
 COSTS = ("dfs", "preemptions", "delays")
 
 
@@ -75,8 +76,9 @@ class Systematic(Search):
         self._forced = [*prefix.taken[: prefix.length], prefix.last]
 
     def _follow(self, options: int, keep: int | None) -> int:
-        self._keeps.append(keep)
         at = len(self._choices.taken)
+        self._keeps += [UNASKED] * (at - len(self._keeps))
+        self._keeps.append(keep)
         if at < len(self._forced):
             if self._forced[at] >= options:
                 raise NondeterminismError(f"choice {at} had {options} options now, and more of them before")
@@ -100,8 +102,10 @@ class Systematic(Search):
 
     def learn(self, outcome: Outcome, *, new: bool) -> None:
         taken = outcome.taken
-        for at in range(len(self._forced), min(len(taken), CHOICES_MAX)):
+        for at in range(len(self._forced), min(len(taken), len(self._keeps), CHOICES_MAX)):
             keep = self._keeps[at]
+            if keep == UNASKED:
+                continue
             for option in range(outcome.sizes[at] - 1, -1, -1):
                 if option == taken[at]:
                     continue

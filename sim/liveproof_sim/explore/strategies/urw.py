@@ -12,7 +12,7 @@ from typing import Any
 
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.strategies.draws import Draws
-from liveproof_sim.explore.strategies.search import Search, key_of
+from liveproof_sim.explore.strategies.search import Search, function_of, key_of
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
 __all__ = ["Urw"]
@@ -45,9 +45,7 @@ class Urw(Search):
         key = key_of(entry)
         left = self._left.get(key)
         if left is None:
-            coro = key.get_coro() if hasattr(key, "get_coro") else key
-            function = getattr(coro, "__qualname__", "").rpartition("<locals>.")[2]
-            left = self._left[key] = self._estimates.get(function, 1)
+            left = self._left[key] = self._estimates.get(function_of(key), 1)
         return max(1, left)
 
     def pick(self, ready: list[Entry], clock: bool, /) -> int:

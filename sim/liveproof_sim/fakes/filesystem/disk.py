@@ -21,12 +21,14 @@ modelled: permission bits, garbage instead of zeros, a failed sync of a director
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from liveproof_sim.fakes.filesystem.tree import Directory, File, Inode, Link
 
 __all__ = ["Block", "Cut", "Disk", "Image", "Names", "Operation", "Pending", "Platter", "Size"]
+
+INODES_MAX = 256
+"""So many inodes beyond twice those that are needed are kept before the others are looked for."""
 
 Image: TypeAlias = tuple[tuple[str, bytes | str | None], ...]
 """What is there after a power cut, by path: a file's contents, a symbolic link's target, None: a directory."""
@@ -74,17 +76,19 @@ class Pending(NamedTuple):
     """numbers of operations that reach the platter before it"""
 
 
-@dataclass(slots=True)
-class _Contents:
-    blocks: dict[int, bytes] = field(default_factory=dict)
-    size: int = 0
-    mtime_ns: int | None = None
+class _Contents(NamedTuple):
+    blocks: dict[int, bytes]  # Invariant: never changed, but replaced; as the names of a directory.
+    size: int
+    mtime_ns: int | None
 
     def data(self, block: int) -> bytes:
         """The blocks side by side; what is missing is zeros."""
         count = -(-self.size // block)
-        whole = b"".join(self.blocks.get(index, b"").ljust(block, b"\0") for index in range(count))
+        whole = b"".join(self.blocks.get(position, b"").ljust(block, b"\0") for position in range(count))
         return whole[: self.size]
+
+
+NOTHING = _Contents({}, 0, None)
 
 
 class Platter:
@@ -98,34 +102,42 @@ class Platter:
     def copy(self) -> Platter:
         """One of its own."""
         other = Platter(self._block)
-        other.files = {
-            number: _Contents(dict(each.blocks), each.size, each.mtime_ns)
-            for number, each in self.files.items()
-        }
-        other.names = {number: dict(entries) for number, entries in self.names.items()}
+        other.files = self.files.copy()
+        other.names = self.names.copy()
         return other
 
     def apply(self, operation: Operation) -> None:
         """Let it reach the platter."""
         if isinstance(operation, Names):
             for directory, name, inode in operation.entries:
-                entries = self.names.setdefault(directory, {})
+                entries = self.names.get(directory, {}).copy()
                 if inode is None:
                     entries.pop(name, None)
                 else:
                     entries[name] = inode
+                self.names[directory] = entries
             return
-        contents = self.files.setdefault(operation.inode, _Contents())
+        blocks, size, mtime_ns = self.files.get(operation.inode, NOTHING)
         match operation:
             case Block(_, position, data):
-                contents.blocks[position] = data
+                contents = _Contents({**blocks, position: data}, size, mtime_ns)
             case Cut(_, mtime_ns):
-                contents.blocks.clear()
-                contents.size = 0
-                contents.mtime_ns = mtime_ns
+                contents = _Contents({}, 0, mtime_ns)
             case Size(_, size, mtime_ns):
-                contents.size = size
-                contents.mtime_ns = mtime_ns
+                contents = _Contents(blocks, size, mtime_ns)
+        self.files[operation.inode] = contents
+
+    def prune(self, root: int) -> dict[int, None]:
+        """Forget what can not be reached from the root. What is left."""
+        left: dict[int, None] = {root: None}
+        todo = [root]
+        while todo:
+            for child in self.names.get(todo.pop(), {}).values():
+                left[child] = None
+                todo.append(child)
+        self.files = {number: each for number, each in self.files.items() if number in left}
+        self.names = {number: each for number, each in self.names.items() if number in left}
+        return left
 
     def image(self, root: int, inodes: dict[int, Inode]) -> Image:
         """All that can be reached from the root, sorted by path."""
@@ -147,8 +159,7 @@ class Platter:
 
     def contents(self, inode: int) -> bytes:
         """A file's."""
-        contents = self.files.get(inode)
-        return b"" if contents is None else contents.data(self._block)
+        return self.files.get(inode, NOTHING).data(self._block)
 
 
 class Disk:
@@ -164,6 +175,7 @@ class Disk:
         self._count = 0
         self._last: dict[object, int] = {}  # what an operation is on -> the last one on it
         self._of_file: dict[int, list[int]] = {}  # pending ones
+        self._inodes_max = INODES_MAX
 
     # ---- what happens
 
@@ -265,6 +277,12 @@ class Disk:
     def _keep(self, pending: Iterable[Pending]) -> None:
         self.pending = list(pending)
         self._of_file = {}
+        if not self.pending:
+            self._last.clear()
+            if len(self.inodes) > self._inodes_max:  # most of them are gone: amortised constant
+                left = self.platter.prune(self.root)
+                self.inodes = {number: self.inodes[number] for number in left}
+                self._inodes_max = 2 * len(left) + INODES_MAX
         for each in self.pending:
             if not isinstance(each.operation, Names):
                 self._of_file.setdefault(each.operation.inode, []).append(each.number)

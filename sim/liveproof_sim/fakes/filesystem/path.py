@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from fnmatch import translate
 from pathlib import PurePath, PurePosixPath
@@ -19,6 +21,9 @@ from liveproof_sim.fakes.filesystem.system import SimFileSystem
 from liveproof_sim.fakes.filesystem.tree import error
 
 __all__ = ["SimPath"]
+
+NS = 1_000_000_000
+_TYPES = {FileKind.FILE: stat.S_IFREG, FileKind.DIRECTORY: stat.S_IFDIR, FileKind.SYMLINK: stat.S_IFLNK}
 
 
 class SimPath(PurePosixPath):
@@ -90,18 +95,28 @@ class SimPath(PurePosixPath):
 
     # ---- looking
 
-    def stat(self, *, follow_symlinks: bool = True) -> FileStat:
-        """What is there. Raises ``OSError``, as all below."""
-        with self.system.outside():
-            return self.system.stat(str(self), follow=follow_symlinks)
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """What is there, as ``os.stat`` has it. Raises ``OSError``, as all below."""
+        found = self._stat(follow=follow_symlinks)
+        times = (found.mtime_ns, found.mtime_ns, found.ctime_ns)
+        seconds = [stamp // NS for stamp in times]
+        mode = _TYPES[found.kind] | found.mode
+        more: dict[str, Any] = {}
+        for name, stamp in zip(("atime", "mtime", "ctime"), times, strict=True):
+            more |= {f"st_{name}": stamp / NS, f"st_{name}_ns": stamp}
+        return os.stat_result((mode, found.inode, found.device, 1, 0, 0, found.size, *seconds), more)
 
-    def lstat(self) -> FileStat:
+    def lstat(self) -> os.stat_result:
         """Of the name itself."""
         return self.stat(follow_symlinks=False)
 
+    def _stat(self, *, follow: bool) -> FileStat:
+        with self.system.outside():
+            return self.system.stat(str(self), follow=follow)
+
     def _kind(self, *, follow: bool = True) -> FileKind | None:
         try:
-            return self.stat(follow_symlinks=follow).kind
+            return self._stat(follow=follow).kind
         except OSError as exc:
             if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
@@ -175,7 +190,7 @@ class SimPath(PurePosixPath):
     def resolve(self, strict: bool = False) -> Self:
         """Without symbolic links. ``strict``: it must exist."""
         if strict:
-            self.stat()
+            self._stat(follow=True)
         return type(self)(self.system.real(str(self)))._of(self.system)
 
     def absolute(self) -> Self:

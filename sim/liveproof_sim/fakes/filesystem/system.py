@@ -18,6 +18,7 @@ from dataclasses import replace
 from liveproof.abc.filesystem import Entry, FileStat
 from liveproof_sim.fakes.filesystem.crash import Draw, choose, legal_states
 from liveproof_sim.fakes.filesystem.disk import Disk, Image
+from liveproof_sim.fakes.filesystem.rename import ends
 from liveproof_sim.fakes.filesystem.tree import Directory, File, Found, Inode, Link, Tree, error, is_too_long
 from liveproof_sim.fakes.filesystem.trouble import Trouble
 from liveproof_sim.fakes.filesystem.watch import SimWatch, Watches
@@ -63,7 +64,8 @@ class SimFileSystem:
     def touch(self) -> Callable[[Hashable, bool], None] | None:
         """Told of everything that a call reads (``False``) or writes (``True``): ``("fs", path)``, an entry
         and what it stands for; ``("fs-dir", path)``, the list of names in a directory; ``("fs-watch", n)``,
-        the queue of a watch. Paths are without symbolic links."""
+        the queue of a watch; ``("fs-all",)``, what ``sync_all`` looks at; ``("fs-space",)``, what is left of
+        the capacity. Paths are without symbolic links."""
         return self._touch
 
     @touch.setter
@@ -147,9 +149,12 @@ class SimFileSystem:
 
     def replace(self, source: str, destination: str, /) -> None:
         self._before("replace", source)
-        old, new = self._pair(source, destination)
+        try:
+            old, new = ends(self._tree, self.absolute(source), self.absolute(destination))
+        except OSError as exc:
+            raise error(exc.errno or 0, source, destination) from None
         moved = old.inode
-        assert moved is not None, "_pair() has looked"
+        assert moved is not None, "ends() has looked"
         if new.inode is moved:
             return
         self._trouble("replace", source)
@@ -169,41 +174,6 @@ class SimFileSystem:
             (old.directory, old.name, None), (new.directory, new.name, moved), moved=is_directory
         )
         self._changed(new.directory, new.name, names=True)
-
-    def _pair(self, source: str, destination: str) -> tuple[Found, Found]:
-        """Both ends of a rename, looked at as Linux does, in its order."""
-
-        def refused(code: int) -> OSError:
-            return error(code, source, destination)
-
-        try:
-            old = self._tree.find(self.absolute(source), follow=False, slash_follows=False)
-            new = self._tree.find(self.absolute(destination), follow=False, slash_follows=False)
-        except OSError as exc:
-            raise refused(exc.errno or 0) from None
-        if old.name in {"", ".", ".."} or new.name in {"", ".", ".."}:
-            raise refused(errno.EBUSY)
-        if is_too_long(old.name):
-            raise refused(errno.ENAMETOOLONG)
-        if old.inode is None:
-            raise refused(errno.ENOENT)
-        if is_too_long(new.name):
-            raise refused(errno.ENAMETOOLONG)
-        from_directory = isinstance(old.inode, Directory)
-        if not from_directory and (old.slash or new.slash):
-            raise refused(errno.ENOTDIR)
-        if from_directory and _is_in(new.directory, old.inode):
-            raise refused(errno.EINVAL)
-        if isinstance(new.inode, Directory) and _is_in(old.directory, new.inode):
-            raise refused(errno.ENOTEMPTY)
-        if new.inode is not None and new.inode is not old.inode:
-            if from_directory and not isinstance(new.inode, Directory):
-                raise refused(errno.ENOTDIR)
-            if not from_directory and isinstance(new.inode, Directory):
-                raise refused(errno.EISDIR)
-            if isinstance(new.inode, Directory) and new.inode.entries:
-                raise refused(errno.ENOTEMPTY)
-        return old, new
 
     def remove(self, path: str, /) -> None:
         self._before("remove", path)
@@ -283,10 +253,19 @@ class SimFileSystem:
     # ---- making durable
 
     def sync(self, path: str, /) -> None:
-        self._before("sync", path)
+        self._sync("sync", path)
+
+    def sync_dir(self, directory: str, /) -> None:
+        self._sync("sync_dir", directory)
+
+    def _sync(self, operation: str, path: str) -> None:
+        """Either takes files and directories, as the operating system does."""
+        self._before(operation, path)
         inode = self._get(path)
-        self._trouble("sync", path)
+        self._trouble(operation, path)
         if isinstance(inode, Directory):
+            if self._touch is not None:
+                self._touch(("fs-dir", inode.path()), False)
             self._disk.sync_dir(inode)
             return
         assert isinstance(inode, File), "links are followed"
@@ -294,9 +273,6 @@ class SimFileSystem:
             self._disk.drop_pages(inode)
             raise error(errno.EIO, path)
         self._disk.sync(inode)
-
-    def sync_dir(self, directory: str, /) -> None:
-        self.sync(directory)
 
     def sync_all(self, path: str, /) -> None:
         self._before("sync_all", path)
@@ -365,6 +341,10 @@ class SimFileSystem:
         self._watches.clear()
 
     def _before(self, operation: str, path: str) -> None:
+        if self._touch is not None:
+            self._touch(("fs-all",), operation == "sync_all")
+            if self.capacity is not None:
+                self._touch(("fs-space",), True)
         if self.before_call is not None:
             self.before_call(operation, path)
 
@@ -434,16 +414,6 @@ class SimFileSystem:
                     assert inode.parent is here
                     assert inode.name == name
                     todo.append(inode)
-
-
-def _is_in(directory: Directory, other: Inode) -> bool:
-    """Whether ``directory`` is ``other``, or is below it."""
-    here: Directory | None = directory
-    while here is not None:
-        if here is other:
-            return True
-        here = here.parent
-    return False
 
 
 def _revived(inode: Inode) -> Inode:

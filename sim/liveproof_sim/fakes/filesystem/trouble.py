@@ -14,13 +14,24 @@ SLOW_NS = 1_000_000_000
 
 ERRORS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
     ("disk.eacces", errno.EACCES, ("read", "write", "scan", "watch")),
-    ("disk.eintr", errno.EINTR, ("read", "write", "sync", "sync_all")),
+    ("disk.eintr", errno.EINTR, ("read", "write", "sync", "sync_dir", "sync_all")),
     (
         "disk.eio",
         errno.EIO,
-        ("read", "scan", "stat", "write", "replace", "remove", "make_dir", "remove_dir", "sync_all"),
+        (
+            "read",
+            "scan",
+            "stat",
+            "write",
+            "replace",
+            "remove",
+            "make_dir",
+            "remove_dir",
+            "sync_dir",
+            "sync_all",
+        ),
     ),
-    ("disk.emfile", errno.EMFILE, ("read", "write", "scan", "sync", "sync_all", "watch")),
+    ("disk.emfile", errno.EMFILE, ("read", "write", "scan", "sync", "sync_dir", "sync_all", "watch")),
     ("disk.enospc", errno.ENOSPC, ("write", "replace", "make_dir")),
 )
 """Family, error, and the calls that it strikes before they have done anything."""
