@@ -114,13 +114,18 @@ async def programs(world: World) -> None:
             await operator.mark_ready()
             await asyncio.gather(*tasks)
 
+    failures: list[BaseException] = []
+
     async def main() -> None:
-        handle = await coco.mount(at("live"), Driven)
+        async with coco.exception_handler(lambda error, _context: failures.append(error)):
+            handle = await coco.mount(at("live"), Driven)
         await handle.ready()
-        keys = [key for key in KEYS if not log.may_hold(key, marked[0])]
-        assert keys == [], f"ready, and {keys} are {GROUND.texts()}"
+        if not failures:
+            keys = [key for key in KEYS if not log.may_hold(key, marked[0])]
+            assert keys == [], f"ready, and {keys} are {GROUND.texts()}"
 
     await world.start(coco.App("programs", main), live=True)
+    assert failures == [], failures
     assert GROUND.texts() == log.after(len(log.entries)), log.entries
     assert overlap == ["begin", "end"] * (len(overlap) // 2), "two full updates overlap"
 
