@@ -13,6 +13,7 @@ from liveproof_sim.explore.strategies import Search, make
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import Fidelity, Limits, Timers
+from liveproof_sim.kernel.power import Outages, Points
 from liveproof_sim.kernel.tape import Replay, Tape, fingerprint, read_token
 from liveproof_sim.report import render
 from liveproof_sim.report.progress import shown
@@ -37,6 +38,8 @@ def check(
     lateness: float = 0.1,
     steps: int = 100_000,
     shrinking: bool = True,
+    crash_points: str | Points = "none",
+    crashes: int = 1,
     processes: bool = False,
     workers: int = 1,
     progress: bool = False,
@@ -48,6 +51,9 @@ def check(
     With ``workers``, so many processes share the executions; they import the scenario. With ``progress``, a
     terminal shows how far it is.
 
+    ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
+    every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``.
+
     Raises:
         OptionError: an option has a value that does not exist.
         ScenarioError: this is no scenario.
@@ -57,6 +63,8 @@ def check(
     if not __debug__:
         raise OptionError("the simulator needs its assertions: run Python without -O")
     limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
+    if crashes < 0:
+        raise OptionError(f"crashes must be at least 0, not {crashes}")
     search = make(strategy)
     settings = Settings(
         _member(Fidelity, fidelity),
@@ -64,6 +72,7 @@ def check(
         limits,
         seed,
         leaks,
+        Outages(_member(Points, crash_points), crashes),
         reduced=search.reduced,
         instrument=tuple(instrument),
     )

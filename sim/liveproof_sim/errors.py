@@ -2,23 +2,26 @@
 
 ::
 
-    Exception
-    └── SimError                      never raised itself
-        ├── EscapeError               simulated code reached for the real world; names the call site
-        ├── NondeterminismError       one tape gave two different runs
-        ├── OptionError               an option that does not exist, or a value that it cannot have
-        ├── ReplayError               the tape names a step that no longer exists
-        ├── ScenarioError             what was given to explore is no scenario
-        ├── SimulatorBug              a broken invariant of the simulator itself
-        ├── TapeError                 a token or trace that cannot be read: damaged, or of another version
-        ├── WorkerError               a process that shares an exploration died
-        └── Finding                   never raised itself: what a run is failed for, besides exceptions
-            ├── DeadlockError         nothing can run, and a task waits
-            ├── LeakError             tasks were still running when the scenario had returned
-            ├── LivelockError         steps without end
-            ├── MonitorError          a property of the world did not hold
-            │   └── ContractError     the runtime broke its contract; names the id
-            └── UnretrievedError      an exception that nobody looked at
+    BaseException
+    ├── PowerCut                      for the scenario: what it awaits vanished at a cut
+    └── Exception
+        └── SimError                      never raised itself
+            ├── EscapeError               simulated code reached for the real world; names the call site
+            ├── LostByDesign              damage that nobody claims to survive: counted, and no failure
+            ├── NondeterminismError       one tape gave two different runs
+            ├── OptionError               an option that does not exist, or a value that it cannot have
+            ├── ReplayError               the tape names a step that no longer exists
+            ├── ScenarioError             what was given to explore is no scenario
+            ├── SimulatorBug              a broken invariant of the simulator itself
+            ├── TapeError                 a token or trace that cannot be read: damaged, or of another version
+            ├── WorkerError               a process that shares an exploration died
+            └── Finding                   never raised itself: what a run is failed for, besides exceptions
+                ├── DeadlockError         nothing can run, and a task waits
+                ├── LeakError             tasks were still running when the scenario had returned
+                ├── LivelockError         steps without end
+                ├── MonitorError          a property of the world did not hold
+                │   └── ContractError     the runtime broke its contract; names the id
+                └── UnretrievedError      an exception that nobody looked at
 """
 
 from __future__ import annotations
@@ -30,9 +33,11 @@ __all__ = [
     "Finding",
     "LeakError",
     "LivelockError",
+    "LostByDesign",
     "MonitorError",
     "NondeterminismError",
     "OptionError",
+    "PowerCut",
     "ReplayError",
     "ScenarioError",
     "SimError",
@@ -52,8 +57,18 @@ class SimError(Exception):
         super().__init__(*args)
 
 
+class PowerCut(BaseException):
+    """The power has failed, and what was awaited will never happen. No ``Exception``, so that the app under
+    test, which is dead, does not handle it."""
+
+
 class EscapeError(SimError):
     """Simulated code called something that the simulator does not own: a socket, a thread, a subprocess."""
+
+
+class LostByDesign(SimError):  # noqa: N818 - as above
+    """The world did something that the contract does not claim to survive, such as damage to the only copy.
+    What fails afterwards is counted under this name."""
 
 
 class NondeterminismError(SimError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 
 import pytest
@@ -42,7 +43,7 @@ def undrawn_errors(source: Source) -> list[Finding]:
     findings += [
         Finding(source.path, 1, f"{name} is drawn, but not defined")
         for name, parent in drawn.items()
-        if parent is not None and name not in classes
+        if parent is not None and name not in classes and not hasattr(builtins, name)
     ]
     return findings
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from liveproof.abc.points import reached
 from liveproof.abc.store import Table
 from liveproof.core.context import HandlerChain
 from liveproof.core.drawer import MemoDrawer
@@ -212,6 +213,7 @@ async def _delete_rows(
         if part.error is not None or any(other.startswith(row_key) for other in kept):
             # A parent stays as long as something below it has to be tried again.
             kept.append(row_key)
+            reached("collect.kept")
             if part.disowned:
                 # What is gone belongs to nobody, so this record must not claim it either.
                 record.targets = part.entries
@@ -234,7 +236,10 @@ async def _delete_rows(
     if writes:
         if applied:
             release = run.ledger.hold(writes)
-            numbers = [(part.key, run.doubts.add(part.key, part.removed)) for part in parts if part.removed]
+            doubts = run.doubts
+            numbers = [
+                (part.key, doubts.add(part.key, part.removed, part.applied)) for part in parts if part.removed
+            ]
 
             def settled(kept: bool) -> None:
                 for part_key, number in numbers:

@@ -137,7 +137,7 @@ def _write(
         run.probe.event("submit.commit", cycle.path, writes=len(writes))
     if cycle._unsettled:
         doubtful = {} if part is None else {**part.doubtful, **part.removed}
-        number = run.doubts.add(cycle.key, doubtful)
+        number = run.doubts.add(cycle.key, doubtful, list(cycle._unsettled))
         release = _unless_lost(cycle, run.ledger.hold(writes), number)
         run.settler.add(list(cycle._unsettled), release)
     else:

@@ -7,11 +7,18 @@ is still unsettled must be written as the intent had it: as one of several possi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from liveproof.core.records import ComponentRecord, TargetEntry
 
-__all__ = ["Doubts"]
+if TYPE_CHECKING:
+    from liveproof.core.targets import TargetActionSink
+
+__all__ = ["Applied", "Doubts", "doubted"]
+
+Applied: TypeAlias = "tuple[TargetActionSink[Any, Any], list[Any]]"
+"""A sink, and actions that it has applied and not settled."""
 
 
 class Doubts:
@@ -19,11 +26,15 @@ class Doubts:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, dict[bytes, tuple[int, TargetEntry]]] = {}
+        self._applied: dict[int, Sequence[Applied]] = {}
+        """Number → what has to be settled."""
         self._number = 0
 
-    def add(self, component: bytes, entries: Mapping[bytes, TargetEntry]) -> int:
-        """Doubt these entries, as the intent had them, until :meth:`remove`; returns a number for that."""
+    def add(self, component: bytes, entries: Mapping[bytes, TargetEntry], applied: Sequence[Applied]) -> int:
+        """Doubt these entries, as the intent had them, until what was ``applied`` is settled and :meth:`remove`
+        is called; returns a number for that."""
         self._number += 1
+        self._applied[self._number] = applied
         mine = self._entries.setdefault(component, {})
         for target, entry in entries.items():
             mine[target] = (self._number, entry)
@@ -31,6 +42,7 @@ class Doubts:
 
     def remove(self, component: bytes, number: int) -> None:
         """What was added under this number is settled."""
+        self._applied.pop(number, None)
         mine = self._entries.get(component)
         if mine is None:
             return
@@ -38,6 +50,12 @@ class Doubts:
             del mine[target]
         if not mine:
             del self._entries[component]
+
+    def of(self, component: bytes, target: bytes) -> tuple[TargetEntry, Sequence[Applied]] | None:
+        """The entry of this state as the intent had it, and what has to be settled before it is sure; ``None`` if
+        it is."""
+        found = self._entries.get(component, {}).get(target)
+        return None if found is None else (found[1], self._applied[found[0]])
 
     def applied_to(self, component: bytes, record: ComponentRecord) -> ComponentRecord:
         """The record as it may be written now."""
@@ -50,9 +68,7 @@ class Doubts:
             if entry is None:
                 targets[target] = TargetEntry(doubtful.possible, True, doubtful.container, doubtful.own)
             else:
-                possible = [raw for raw in doubtful.possible if raw not in entry.possible] + entry.possible
-                missing = doubtful.maybe_missing or entry.maybe_missing
-                targets[target] = TargetEntry(possible, missing, entry.container, entry.own)
+                targets[target] = doubted(entry, doubtful)
         return ComponentRecord(
             owner=record.owner,
             processor=record.processor,
@@ -60,3 +76,13 @@ class Doubts:
             calls=record.calls,
             state_keys=record.state_keys,
         )
+
+
+def doubted(entry: TargetEntry, doubtful: TargetEntry | None) -> TargetEntry:
+    """What may be in the target: what has been applied, or, as long as that is not settled, what was possible
+    before."""
+    if doubtful is None:
+        return entry
+    possible = [raw for raw in doubtful.possible if raw not in entry.possible] + entry.possible
+    missing = doubtful.maybe_missing or entry.maybe_missing
+    return TargetEntry(possible, missing, entry.container, entry.own)

@@ -17,6 +17,7 @@ import bisect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from liveproof.abc.points import reached
 from liveproof.abc.store import Table
 
 if TYPE_CHECKING:
@@ -310,6 +311,7 @@ class Ledger:
                 await self._scheduler.run_blocking(self.store.flush)
             except Exception as exc:  # noqa: BLE001 - as above
                 error = self.failure = exc
+                reached("ledger.flush-failed")
         return error
 
     def _write_batch(self, batch: dict[tuple[Table, bytes], bytes | None]) -> BaseException | None:
@@ -330,6 +332,7 @@ class Ledger:
         if error is None:
             self._forget(batch)
             return
+        reached("ledger.write-failed")
         # Nothing is lost: the writes stay in the overlay, for the next batch.
         if self.failure is None:
             self.failure = error

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from liveproof.abc.points import reached
 from liveproof.abc.store import Table
 from liveproof.core.absence import NON_EXISTENCE
+from liveproof.core.doubts import doubted
 from liveproof.core.paths import decode_path, format_path
 from liveproof.core.ranks import Rank
 from liveproof.core.records import ComponentRecord, TargetEntry, decode_record
@@ -94,6 +96,13 @@ class Part:
         """Result: whether the store knows that this component owns ``entries``."""
         self.error: BaseException | None = None
 
+    def possible(self) -> dict[bytes, TargetEntry]:
+        """``entries``, but what has been applied already and is not settled may still be as the intent had
+        it."""
+        if not self.doubtful:
+            return self.entries
+        return {key: doubted(entry, self.doubtful.get(key)) for key, entry in self.entries.items()}
+
 
 class Change:
     """What one target state goes through."""
@@ -158,6 +167,8 @@ class Planner:
                 part.changed = False
                 part.disowned.clear()
                 part.removed.clear()
+                part.doubtful.clear()
+                part.applied.clear()
                 self.pending = [item for item in self.pending if item[0] is not part]
             else:
                 changes += found
@@ -184,7 +195,7 @@ class Planner:
             if self.run.ranks.is_later(key, part.rank):
                 return None  # A later operation has claimed it; one after the other, it would win.
             if owner is not None:
-                entry = self.take_over(owner, key)
+                entry = self.take_over(part, owner, key)
         output = self._reconcile(declaration.provider, declaration.stable_key, declaration.value, entry)
         generation = level.generation
         intended = own = (0, 0) if entry is None else entry.own
@@ -243,8 +254,9 @@ class Planner:
             )
         return owner
 
-    def take_over(self, owner: bytes, key: bytes) -> TargetEntry | None:
-        """Take a state from its owner's record; returns what was known of it there."""
+    def take_over(self, part: Part, owner: bytes, key: bytes) -> TargetEntry | None:
+        """Take a state from its owner's record; returns what was known of it there. If the owner has applied it and
+        that is not settled, the part takes over the doubt, and has to see that it is settled (DUR-1)."""
         former = self.taken.get(owner)
         if former is None:
             raw = self.run.ledger.get(Table.COMPONENT, owner)
@@ -252,10 +264,15 @@ class Planner:
                 return None
             former = decode_record(raw)
         entry = former.targets.pop(key, None)
+        doubt = self.run.doubts.of(owner, key)
+        if entry is not None and doubt is not None:
+            part.doubtful[key], applied = doubt
+            part.applied += [each for each in applied if each not in part.applied]
         # It must run again to say whether it still wants the state; a memo, of it or of one above it, would
         # hide that.
         former.memo = None
         self.taken[owner] = former
+        reached("submit.taken-over")
         for above in self.run.keys_above(owner):
             raw = self.run.ledger.get(Table.COMPONENT, above)
             if raw is not None and above not in self.taken:
@@ -273,6 +290,8 @@ class Planner:
         if decode is None:
             decode = level.decode = record_decoder(level.handler)
         raws, missing = _valid(entry, level.generation)
+        if len(raws) > 1 or (missing and raws):
+            reached("submit.in-doubt")
         output: TargetReconcileOutput[Any, Any, Any] | None = level.handler.reconcile(
             stable_key, desired, [decode(raw) for raw in raws], missing or self.run.full_reprocess
         )
@@ -393,7 +412,7 @@ class Planner:
             intent = ComponentRecord(
                 owner=before.owner,
                 processor=before.processor,
-                targets={**part.removed, **part.entries} if part.removed else part.entries,
+                targets={**part.removed, **part.possible()} if part.removed else part.possible(),
                 calls=before.calls,
                 state_keys=before.state_keys,
             )

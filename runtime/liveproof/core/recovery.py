@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from liveproof.abc.points import reached
 from liveproof.abc.store import Table
 from liveproof.core.records import decode_record, encode_record
 
@@ -42,4 +43,5 @@ async def recover(run: Run) -> None:
     writes += [run.own(target, key) for target, key in listed.items() if owners.get(target) != key]
     writes += [run.own(target, None) for target in owners if target not in listed]
     if writes:
+        reached("recovery.mended")
         ledger.put(writes)

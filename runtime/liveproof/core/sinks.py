@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from liveproof.abc.points import reached
 from liveproof.core.context import detach, enter, leave
 from liveproof.core.failures import log
 from liveproof.core.targets import ChildTargetDef, TargetActionSink
@@ -95,6 +96,7 @@ class SinkQueue:
         except BaseException as exc:  # noqa: BLE001 - each ticket is tried on its own
             # One bad action must not fail its neighbours (FAIL-1); actions are idempotent.
             log.debug("a batch of %d actions failed (%r): applying its parts one by one", len(actions), exc)
+            reached("sinks.one-by-one")
             for ticket in batch:
                 await self._apply_one(ticket)
             return
@@ -192,6 +194,7 @@ class Settler:
                         # away, so that the next run looks again.
                         log.exception("could not make the writes of a target durable; they will be repeated")
                         failed[sink.settle] = None
+                        reached("settle.failed")
                 for applied, release in batch:
                     release(not any(sink.settle in failed for sink, _ in applied))
         finally:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
+from liveproof.core.doubts import doubted
 from liveproof.core.paths import encode_path, format_path
 from liveproof.core.plan import Change, Part, Planner, by_depth
 from liveproof.core.readiness import Readiness
@@ -213,7 +214,7 @@ class _Submission:
             if not obstacles or part.error is None:
                 continue
             for owner, key in obstacles:
-                entry = self.plan.take_over(owner, key)
+                entry = self.plan.take_over(part, owner, key)
                 if entry is not None:
                     part.entries[key] = entry
             error, part.error = part.error, None
@@ -282,7 +283,9 @@ class _Submission:
                 self.run.containers.pop(change.key, None)
                 continue
             if ticket.sink.settle is not None and self.run.settles:
-                part.doubtful[change.key] = part.entries[change.key]
+                part.doubtful[change.key] = doubted(
+                    part.entries[change.key], part.doubtful.get(change.key)
+                )
             part.entries[change.key] = change.after
             declaration = change.declaration
             if declaration is not None and declaration.child is not None:

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from liveproof.abc.points import watch
 from liveproof_sim.errors import (
     ContractError,
     DeadlockError,
     LeakError,
     LivelockError,
+    LostByDesign,
     MonitorError,
     NondeterminismError,
     ReplayError,
@@ -34,6 +36,7 @@ from liveproof_sim.kernel.instrument import instrumented
 from liveproof_sim.kernel.loop import Fidelity, Limits, SimLoop, Timers
 from liveproof_sim.kernel.modes import Abandoned, Attached
 from liveproof_sim.kernel.naming import Labels, site_of
+from liveproof_sim.kernel.power import Outages, Points
 from liveproof_sim.kernel.recorder import Recorder
 from liveproof_sim.kernel.tape import Named
 from liveproof_sim.kernel.traced import traced
@@ -54,6 +57,7 @@ class Settings:
     seed: int = 0
     leaks: bool = True
     """whether tasks that are still running at the end are a failure"""
+    outages: Outages = field(default_factory=Outages)
     reduced: bool = False
     """whether steps note what they touch, and what has to wait is no step: see kernel/accesses.py"""
     instrument: tuple[str, ...] = ()
@@ -80,6 +84,7 @@ class Settings:
             ),
             int(options.get("seed", 0)),
             bool(options.get("leaks", True)),
+            Outages(Points(options.get("crash_points", "none")), int(options.get("crashes", 1))),
             reduced=bool(options.get("reduced", False)),
             instrument=tuple(options.get("instrument", ())),
             hot=dict.fromkeys(options.get("hot", ())),
@@ -94,12 +99,18 @@ class Settings:
             "seed": self.seed,
             "leaks": self.leaks,
             "steps": self.limits.steps,
+            **self._outage_options(),
             **(
                 {"reduced": True, "instrument": list(self.instrument), "hot": list(self.hot)}
                 if self.reduced
                 else {}
             ),
         }
+
+    def _outage_options(self) -> dict[str, Any]:
+        if self.outages.points is Points.NONE:
+            return {}
+        return {"crash_points": self.outages.points.value, "crashes": self.outages.cuts_max}
 
 
 @dataclass(slots=True)
@@ -115,6 +126,8 @@ class Outcome:
     trace: Trace | None = None
     cut: bool = False
     """the search gave it up half-way: it says nothing"""
+    lost: str = ""
+    """what happened that nobody claims to survive, if the run failed after it"""
 
     @property
     def failed(self) -> bool:
@@ -161,6 +174,29 @@ def exploring(scenario: Scenario | None = None, settings: Settings | None = None
         yield
 
 
+def _loop_of(choices: Choices, settings: Settings, *, record: bool) -> tuple[SimLoop, Recorder | None]:
+    """A loop, and all that watches it."""
+    loop = SimLoop(
+        choices,
+        fidelity=settings.fidelity,
+        timers=settings.timers,
+        limits=settings.limits,
+        reduced=settings.reduced,
+        hot=settings.hot,
+    )
+    recorder = Recorder(loop) if record else None
+    if loop.accesses is not None:
+        loop.accesses.unknown = settings.opaque
+    if isinstance(choices.strategy, Attached):
+        choices.strategy.attach(loop)
+    elif settings.reduced:
+        Watcher(loop, Follower(), loop.observer, relating=False)
+    if isinstance(choices.strategy, Named):
+        assert recorder is not None, "this strategy needs names"
+        _follow(choices.strategy, recorder)
+    return loop, recorder
+
+
 def execute(
     scenario: Scenario,
     choices: Choices,
@@ -175,29 +211,14 @@ def execute(
     Raises:
         ReplayError: the strategy replays a tape, and that does not fit.
     """
-    loop = SimLoop(
-        choices,
-        fidelity=settings.fidelity,
-        timers=settings.timers,
-        limits=settings.limits,
-        reduced=settings.reduced,
-        hot=settings.hot,
-    )
-    if loop.accesses is not None:
-        loop.accesses.unknown = settings.opaque
-    recorder = Recorder(loop) if record else None
+    loop, recorder = _loop_of(choices, settings, record=record)
     attached = choices.strategy if isinstance(choices.strategy, Attached) else None
-    if attached is not None:
-        attached.attach(loop)
-    elif settings.reduced:
-        Watcher(loop, Follower(), loop.observer, relating=False)
     cut = False
-    if isinstance(choices.strategy, Named):
-        assert recorder is not None, "this strategy needs names"
-        _follow(choices.strategy, recorder)
     error: BaseException | None = None
-    world = World(loop, reached or Reached()) if with_world else None
+    world = World(loop, reached or Reached(), settings.outages) if with_world else None
     labels = recorder.labels if recorder else Labels(loop.tasks)
+    points: dict[str, None] = {}
+    watch(points.setdefault)
     with fence.inside(loop, settings.seed):
         coro = scenario(world) if world is not None else scenario()
         main = loop.create_task(coro if world is None else _in_world(coro, world), name="main")
@@ -231,9 +252,16 @@ def execute(
             error = LeakError(f"cancelled at the end, and still running: {names}")
             signature = "LeakError: stubborn"
         loop.close()
+        if world is not None:
+            world.power.bury()
+            world.close()
+            _count(world, points, reached)
+    lost = _lost(error, world)
+    if lost:
+        error, signature = None, ""
     if trace is not None:
-        trace.outcome = signature or "passed"
-    return Outcome(error, signature, steps, taken, sizes, trace, cut)
+        trace.outcome = f"lost by design: {lost}" if lost else signature or "passed"
+    return Outcome(error, signature, steps, taken, sizes, trace, cut, lost)
 
 
 def _tear_down(loop: SimLoop) -> list[asyncio.Task[Any]]:
@@ -246,6 +274,22 @@ def _tear_down(loop: SimLoop) -> list[asyncio.Task[Any]]:
         return loop.tear_down()
     finally:
         logging.disable(before)
+
+
+def _count(world: World, points: dict[str, None], reached: Reached | None) -> None:
+    """What the exploration adds up over its executions."""
+    watch(None)
+    if reached is not None:
+        reached.note_points(points)
+        for cell, count in world.fault_counts().items():
+            reached.note_fault(cell, *count)
+
+
+def _lost(error: BaseException | None, world: World | None) -> str:
+    """By which name a failure is no failure."""
+    if isinstance(error, LostByDesign):
+        return str(error)
+    return world.lost[0] if error is not None and world is not None and world.lost else ""
 
 
 async def _in_world(coro: Any, world: World) -> Any:

@@ -88,6 +88,7 @@ class Explorer:
         self.reached = Reached(points_of(scenario))
         self.with_world = takes_world(scenario)
         self._counts: dict[bytes, int] = {}
+        self._lost: dict[str, int] = {}
         self._executions = 0
         self._curve: list[tuple[int, int]] = []
         self._arms: dict[str, dict[str, float]] = {}
@@ -191,6 +192,8 @@ class Explorer:
             self.search.learn(outcome, new=False)
             return
         new = self._count(_behaviour(outcome.taken))
+        if outcome.lost:
+            self._lost[outcome.lost] = self._lost.get(outcome.lost, 0) + 1
         if own:
             self.search.learn(outcome, new=new)
         if self._told is not None and self._pace.due():
@@ -232,6 +235,12 @@ class Explorer:
         found = explore_together(_work, self._sendable(), workers, executions, left, tell)
         for name, count in found.reached.items():
             self.reached.counts[name] = self.reached.counts.get(name, 0) + count
+        for name, count in found.points.items():
+            self.reached.points[name] = self.reached.points.get(name, 0) + count
+        for cell, (asked, struck) in found.faults.items():
+            self.reached.note_fault(cell, asked, struck)
+        for name, count in found.lost.items():
+            self._lost[name] = self._lost.get(name, 0) + count
         for record in found.records:
             new = self._count(record.behaviour)
             if record.arm:
@@ -268,6 +277,8 @@ class Explorer:
             behaviour = _behaviour(outcome.taken)
             search.learn(outcome, new=self._count(behaviour))
             part.records.append(Record(number, behaviour, search.arm))
+            if outcome.lost:
+                part.lost[outcome.lost] = part.lost.get(outcome.lost, 0) + 1
             if outcome.failed:
                 part.failure = (number, outcome.signature, outcome.taken)
                 break
@@ -277,6 +288,7 @@ class Explorer:
             self._collect()
             number += turn.step
         part.reached = dict(self.reached.counts)
+        part.points, part.faults = dict(self.reached.points), dict(self.reached.faults)
         tell(part)
 
     def confirm(self, outcome: Outcome) -> Failure:
@@ -304,6 +316,9 @@ class Explorer:
         verdict.opaque = list(self.settings.opaque)
         verdict.missed = self.reached.missed()
         verdict.failure = failure
+        verdict.lost = dict(self._lost)
+        verdict.points = dict(self.reached.points)
+        verdict.faults = dict(self.reached.faults)
         verdict.curve = [*self._curve, (self._executions, len(counts))]
         if failure is not None:
             verdict.status = Status.FAILED

@@ -23,8 +23,8 @@ from liveproof.testing import MemoryStore
 from liveproof_sim.errors import DeadlockError, LeakError, ScenarioError
 from liveproof_sim.explore.execution import takes_world
 from liveproof_sim.explore.real_files import RealFiles
+from liveproof_sim.explore.runs import Run
 from liveproof_sim.explore.scenario import Scenario
-from liveproof_sim.explore.world import Run
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.properties import Monitors, Reached, drawn

@@ -106,6 +106,12 @@ class Verdict:
     """code that is not instrumented: its steps were taken to conflict with everything"""
     missed: list[str] = field(default_factory=list)
     """every ``sometimes`` that no execution reached"""
+    lost: dict[str, int] = field(default_factory=dict)
+    """executions that failed after something that the contract does not claim to survive, by its name"""
+    points: dict[str, int] = field(default_factory=dict)
+    """executions that got to each point in the runtime's seldom paths"""
+    faults: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
+    """fault family, operation, phase → how often it might have struck, and how often it did"""
     failure: Failure | None = None
     seconds: float = 0.0
 
@@ -134,6 +140,9 @@ class Verdict:
         if self.opaque:
             text += f"; taken to conflict with everything: {', '.join(self.opaque[:3])}"
             text += f" and {len(self.opaque) - 3} more" if len(self.opaque) > 3 else ""
+        if self.lost:
+            named = ", ".join(f"{count} by {name}" for name, count in self.lost.items())
+            text += f"; lost by design: {named}"
         if self.missed:
             text += f"; never reached: {', '.join(self.missed)}"
         return text

@@ -48,14 +48,25 @@ class Found:
 
     records: list[Record] = field(default_factory=list)
     reached: dict[str, int] = field(default_factory=dict)
+    points: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    faults: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
     failure: tuple[int, str, list[int]] | None = None
     """number, signature, positions taken"""
 
     def add(self, other: Found) -> None:
         """What one worker has to say."""
         self.records += other.records
-        for name, count in other.reached.items():
-            self.reached[name] = self.reached.get(name, 0) + count
+        for mine, theirs in (
+            (self.reached, other.reached),
+            (self.points, other.points),
+            (self.lost, other.lost),
+        ):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        for cell, (asked, struck) in other.faults.items():
+            before = self.faults.get(cell, (0, 0))
+            self.faults[cell] = (before[0] + asked, before[1] + struck)
         if other.failure is not None and (self.failure is None or other.failure < self.failure):
             self.failure = other.failure
 

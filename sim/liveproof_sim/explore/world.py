@@ -3,100 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import liveproof
 from liveproof.abc.filesystem import FileSystem
 from liveproof.abc.store import Store
-from liveproof.errors import StoppedError
+from liveproof.backends.collector import restore
 from liveproof.testing import MemoryStore
+from liveproof_sim.explore.runs import Clock, SimRun
 from liveproof_sim.fakes.faults import Faults
 from liveproof_sim.fakes.feed import MapFeed, MapView
 from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
+from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.fakes.targets import TARGETS, Applied, Target
-from liveproof_sim.kernel.choices import Calming, Kind
+from liveproof_sim.kernel.choices import SWARM, Calming, Kind
 from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.guards import until
 from liveproof_sim.kernel.loop import SimLoop
-from liveproof_sim.kernel.scheduler import SimScheduler
+from liveproof_sim.kernel.power import Draw, Outage, Outages, Points, Power
 from liveproof_sim.properties import Monitors, Reached, drawn
 from liveproof_sim.properties.contract import Contract
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["Clock", "Run", "World"]
+__all__ = ["World"]
 
 T = TypeVar("T")
 NS = 1_000_000_000
 
 
-class Clock:
-    """Virtual time."""
-
-    def __init__(self, loop: SimLoop) -> None:
-        self._loop = loop
-
-    @property
-    def now_ns(self) -> int:
-        """Since the run began."""
-        return self._loop.now_ns
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        await asyncio.sleep(seconds)
-
-
-class Run:
-    """An app that was started in the world."""
-
-    def __init__(self, handle: Any, contract: Contract | None = None) -> None:
-        self._handle = handle
-        self._contract = contract
-        self._open = contract is not None
-        if contract is not None:
-            contract.begun()
-
-    async def ready(self) -> None:
-        """Wait until it has caught up, or ended."""
-        async for snapshot in self._handle.watch():
-            if snapshot.status is liveproof.UpdateStatus.READY:
-                return
-
-    async def result(self) -> Any:
-        """Wait for its end; what its main function returned, or raised."""
-        try:
-            return await self._handle.result()
-        finally:
-            if self._open and self._handle.phase == "ended":
-                self._open = False
-                assert self._contract is not None, "it was told of the beginning"
-                self._contract.ended()
-
-    def __await__(self) -> Any:
-        return self.result().__await__()
-
-    async def stop(self) -> None:
-        """Cancel it, and wait for its orderly end."""
-        if self._open and self._contract is not None and self._handle.phase != "ended":
-            self._contract.stopped()
-        self._handle.stop()
-        try:
-            await self.result()
-        except StoppedError:
-            pass
-
-
 class World:
     """One per execution."""
 
-    def __init__(self, loop: SimLoop, reached: Reached) -> None:
+    def __init__(self, loop: SimLoop, reached: Reached, outages: Outages | None = None) -> None:
         self._loop = loop
         self._quiet: list[asyncio.Future[None]] = []
-        self._runs: list[Run] = []
+        self._runs: list[SimRun] = []
         self.monitors = Monitors(loop, reached)
         self.always = self.monitors.always
         self.converges = self.monitors.converges
@@ -107,8 +53,15 @@ class World:
         self.sometimes = self.monitors.sometimes
         self.unreachable = self.monitors.unreachable
         self.clock = Clock(loop)
-        self.store: Store = MemoryStore()
+        self.power = Power(loop, outages)
+        self.power.devices.append(self._fall_back)
+        points = self.power.outages.points
+        if points is Points.ALL:
+            self.monitors.after_step(self.power.after_step)
+        self.store: Store = SimStore(durability="process" if points is Points.NONE else "power", journal_bytes=0)
         """what apps remember; shared by all that are started in this world"""
+        self.lost: list[str] = []
+        """what happened that nobody claims to survive"""
         self.filesystem: FileSystem | None = None
         """what apps see of files; None: those of ``fs`` once that was used, else the real ones"""
         self._fs: Files | None = None
@@ -133,6 +86,23 @@ class World:
             self._faults = Faults(self._loop.choices)
         return self._faults
 
+    def fault_counts(self) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """Fault family, operation, phase → how often it might have struck, and how often it did."""
+        counts = {} if self._faults is None else self._faults.counts
+        return {cell: (count.asked, count.struck) for cell, count in counts.items()}
+
+    def swarm(self, operations: Sequence[T], /) -> list[T]:
+        """Of the operations of a workload, those that this run uses, and at least the first: in some runs whole
+        kinds of them are missing. The families of faults that are on go through the same (swarm testing:
+        Groce, Zhang, Eide, Chen, Regehr, ISSTA 2012). Chance of its own stream: it shifts no other."""
+        draw = self._loop.choices.draw
+        kept = [each for each in operations if not draw(Kind.DATA, f"{SWARM}{each}", 2)]
+        if self._faults is not None:
+            for family in list(self._faults.on):
+                if draw(Kind.DATA, f"{SWARM}{family}", 2):
+                    self._faults.disable(family)
+        return kept or list(operations[:1])
+
     @property
     def fs(self) -> Files:
         """The files of this world."""
@@ -140,6 +110,9 @@ class World:
             loop = self._loop
             trouble = Trouble(self.faults, self._take_time)
             self._fs = Files(SimFileSystem(clock=lambda: EPOCH_NS + loop.now_ns, trouble=trouble))
+            self._fs.system.before_call = self.power.before_call
+            if loop.accesses is not None:
+                self._fs.system.touch = loop.accesses.touch
         return self._fs
 
     def _take_time(self, slept_ns: int) -> None:
@@ -225,8 +198,14 @@ class World:
             self.monitors.stuck()
         return bool(open_ones)
 
-    def start(self, app: liveproof.App[Any, Any], *, live: bool = False, full_reprocess: bool = False) -> Run:
-        """Run the app here: on the simulator's scheduler, with the world's store and file system."""
+    def start(self, app: liveproof.App[Any, Any], *, live: bool = False, full_reprocess: bool = False) -> SimRun:
+        """Run the app here: on the simulator's scheduler, with the world's store and file system. If the power
+        was off, it is on again."""
+        boot = self.power.on()
+        if isinstance(self.store, SimStore):
+            self.store.before_call = self.power.before_call
+            self.store.strike = self.faults.strike
+            self.power.outage = Outage(self.store.durability)
         handler, contract = self.exception_handler, self._contract
         if handler is not None and contract is not None:
             handler = contract.heard(handler)
@@ -238,12 +217,14 @@ class World:
             exception_handler=handler,
             store=self.store,
             filesystem=self.filesystem or (None if self._fs is None else self._fs.system),
-            make_scheduler=lambda: SimScheduler(self._loop),
+            make_scheduler=self.power.scheduler,
             probe=None if contract is None else contract.probe(app.name),
         )
         config = dataclasses.replace(app.config, environment=environment)
         here: liveproof.App[Any, Any] = liveproof.App(config, app._main_fn, *app._args, **app._kwargs)
-        run = Run(here.update(live=live, full_reprocess=full_reprocess), contract)
+        handle = self.power.run(boot, partial(here.update, live=live, full_reprocess=full_reprocess))
+        boot.at_death.append(partial(_forget, handle))
+        run = SimRun(handle, boot, self.power, contract)
         self._runs.append(run)
         return run
 
@@ -261,16 +242,67 @@ class World:
         await run
         return {name: target.entries for name, target in fresh.items()}
 
+    # ---- power
+
+    def crash(self, outage: Outage | str | None = None) -> None:
+        """Cut the power now: all that was started vanishes, without a ``finally``; what is not durable is
+        lost, or not, by choice. ``"process"``: only the process dies, and nothing of what it wrote is lost;
+        the default is what the store claims to survive."""
+        kind = Outage(outage) if outage is not None else self.power.outage
+        if kind is Outage.POWER and self.power.outage is Outage.PROCESS:
+            self.lose("a power cut, with a store that is durable against the death of its process")
+        self.power.cut(kind)
+
+    def restart(self, app: liveproof.App[Any, Any], *, live: bool = False) -> SimRun:
+        """Cut the power, if it is on, and start the app from what is durable."""
+        if self.power.boot is not None:
+            self.crash()
+        return self.start(app, live=live)
+
+    def _fall_back(self, draw: Draw, outage: Outage) -> None:
+        if isinstance(self.store, SimStore):
+            self.store.crash(draw, outage)
+            self.store = self.store.reopened()
+        if self._fs is not None:
+            if outage is Outage.POWER:
+                self._fs.system.crash(draw)
+            else:
+                self._fs.system.forget_watches()
+
+    def lose(self, what: str) -> None:
+        """Something has happened that the contract does not claim to survive: a failure of this run is counted
+        under this name, and is none."""
+        self.lost.append(what)
+
+    def cancel_points(self, run: SimRun, *, most: int = 10_000) -> None:
+        """After every step of up to ``most``, by choice, ``run`` is cancelled in order, once."""
+        left = most
+
+        def maybe() -> None:
+            nonlocal left
+            if left and not run.ended:
+                left -= 1
+                if self._loop.choices.draw(Kind.CRASH, "cancel", 2):
+                    left = 0
+                    run.ask_to_stop()
+
+        self.monitors.after_step(maybe)
+
     async def end(self) -> None:
         """After the scenario: stop what it started."""
+        self.power.stay()
         for run in self._runs:
-            if run._handle.phase != "ended":
-                await run.stop()
-            elif run._open:
-                with contextlib.suppress(Exception):  # nobody has asked for it, and its tasks have been seen
-                    await run.result()
+            await run.close()
 
     def close(self) -> None:
         """The execution is over."""
         if self._contract is not None:
             self._contract.close()
+
+
+def _forget(handle: Any) -> None:
+    """Nobody will ask this handle any more, and its session never ends."""
+    handle._asked = True
+    if handle.session.users:
+        handle.session.users = 0
+        restore()

@@ -1,1 +1,1 @@
-"""What the simulator puts in the place of the world: each opens with its physics."""
+"""What the simulator puts in the place of the world, each with its physics, and what goes wrong with it."""

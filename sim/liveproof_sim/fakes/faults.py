@@ -33,6 +33,8 @@ FAMILIES: dict[str, str] = {
     "target.refuse": "a target fails before the first action of a batch",
     "target.silence": "a target has applied a batch, and the answer is lost",
     "target.slow": "a target takes a while to answer",
+    "store.eio": "a read, a write or a flush of the store fails",
+    "store.enospc": "there is no room for a batch of the store",
     "watch.late": "changes are told up to a second later",
     "watch.overflow": "the queue of a watch overflows: changes are lost, and that is told",
     "watch.repeat": "a change is told twice",

@@ -21,13 +21,13 @@ had made before. What was made unseen goes by its type alone, which is coarse an
 **Semantics, settled here.** A step is the code of one task between two suspensions; all that it touches
 conflicts or commutes as a block. The ready queue is no resource: any ready task may run. An attempt that has
 to wait is a step like any other, and so is going on after it; but an attempt that does *nothing else* (all
-that its step has done before is to look at what never changes) and waits for a lock, or in ``world.until``, is no step: the task counts as
-unable to run until it can. So acquisitions race with acquisitions, not with releases. ``put`` and ``get`` of
-a queue conflict when they are about the same item, or when one of them found the queue empty or full. A
-cancellation writes the victim, each of whose steps reads it. A future's results of ``gather`` and ``wait``
-come together in any order (ADD). Where time stands still until nothing is ready (discrete timers), a step of
-time comes after all steps before it and before all after it; late timers write the clock, which whoever asks
-for the time reads.
+that its step has done before is to look at what never changes) and waits for a lock, for an item or a place of
+a queue, or in ``world.until``, is no step: the task counts as unable to run until it can. So acquisitions
+race with acquisitions, not with releases. ``put`` and ``get`` of a queue conflict when they are about the same
+item, or when one of them found the queue empty or full. A cancellation writes the victim, each of whose steps
+reads it. A future's results of ``gather`` and ``wait`` come together in any order (ADD). Where time stands
+still until nothing is ready (discrete timers), a step of time comes after all steps before it and before all
+after it; late timers write the clock, which whoever asks for the time reads.
 """
 
 from __future__ import annotations
@@ -149,6 +149,10 @@ class Accesses:
         """The running step does this to the resource."""
         if not self.muted:
             self.step[resource] = self.step.get(resource, 0) | modes
+
+    def touch(self, resource: Hashable, write: bool) -> None:
+        """For those who know only reads and writes."""
+        self.note(resource, WRITE if write else READ)
 
     def read(self, resource: Hashable) -> None:
         self.note(resource, READ)

@@ -19,13 +19,27 @@ from typing import Any, Protocol, TypeAlias
 
 from liveproof_sim.errors import OptionError
 
-__all__ = ["Calming", "Choices", "Entry", "Fifo", "Kind", "Strategy", "Stream", "derive_seed", "real_random"]
+__all__ = [
+    "SWARM",
+    "Calming",
+    "Choices",
+    "Entry",
+    "Fifo",
+    "Kind",
+    "Strategy",
+    "Stream",
+    "derive_seed",
+    "real_random",
+]
 
 Entry: TypeAlias = tuple[int, Any, tuple[Any, ...], Context | None]
 """Something ready: its number in the order of stock asyncio, what to call, with what, and in which context
 (None: a handle that runs itself). Of tasks, ``entry[1].__self__`` is the task."""
 
 Stream: TypeAlias = random.Random
+
+SWARM = "swarm "
+"""With this the labels of those choices begin that switch something off for a whole run."""
 
 
 class Kind(enum.Enum):

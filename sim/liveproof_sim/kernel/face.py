@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, TypeVar, cast
 
 from liveproof_sim.kernel.accesses import Accesses
@@ -20,6 +20,10 @@ __all__ = ["Face"]
 T = TypeVar("T")
 
 
+class Tasks(list[asyncio.Task[Any]]):
+    """All tasks that were made, in order. A class of its own, so that ``power.py`` can be told of each."""
+
+
 class Face(Refusing):
     """See the module. What decides is in :class:`liveproof_sim.kernel.loop.SimLoop`."""
 
@@ -28,12 +32,13 @@ class Face(Refusing):
     add_external: Callable[..., None]
 
     def __init__(self) -> None:
-        self.tasks: list[asyncio.Task[Any]] = []  # all that were made, in order
+        self.tasks = Tasks()
         self.reported: list[dict[str, Any]] = []  # what reached the exception handler
         self._closed = False
         self._task_factory: Any = None
         self._exception_handler: Any = None
-        self._asyncgen_refs: dict[int, weakref.ref[Any]] = {}  # a set of them would have no order
+        self._asyncgen_refs: dict[int, tuple[weakref.ref[Any], Context]] = {}  # a set of them would have no order
+        self._asyncgens_begun = 0
 
     def is_closed(self) -> bool:
         return self._closed
@@ -88,11 +93,21 @@ class Face(Refusing):
     @property
     def _asyncgens(self) -> list[Any]:
         """Those that have begun and not ended, in the order of their beginnings."""
-        found = (reference() for reference in self._asyncgen_refs.values())
+        found = (reference() for reference, _ in self._asyncgen_refs.values())
         return [agen for agen in found if agen is not None and agen.ag_frame is not None]
 
+    def abandon_asyncgens(self, dead: Callable[[Context], bool]) -> list[Any]:
+        """Forget those that began in such contexts, without closing them, and return them."""
+        found: list[Any] = []
+        for number, (reference, context) in list(self._asyncgen_refs.items()):
+            if dead(context):
+                del self._asyncgen_refs[number]
+                found.append(reference())
+        return [agen for agen in found if agen is not None]
+
     def _asyncgen_first(self, agen: Any) -> None:
-        self._asyncgen_refs[len(self._asyncgen_refs)] = weakref.ref(agen)
+        self._asyncgen_refs[self._asyncgens_begun] = (weakref.ref(agen), copy_context())
+        self._asyncgens_begun += 1
 
     def _asyncgen_final(self, agen: Any) -> None:
         """Nobody refers to it any more: as in asyncio, a task closes it."""

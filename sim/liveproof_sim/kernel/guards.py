@@ -9,15 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Hashable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from liveproof_sim.kernel.accesses import Footprint, entered
+from liveproof_sim.kernel.accesses import Accesses, Footprint, entered
 from liveproof_sim.kernel.choices import Entry
 
-if TYPE_CHECKING:
-    from liveproof_sim.kernel.loop import SimLoop
+__all__ = ["Guard", "GuardedLoop", "until"]
 
-__all__ = ["Guard", "until"]
+
+class GuardedLoop(Protocol):
+    """What guards need of the loop, which looks at them."""
+
+    accesses: Accesses | None
+    _ready: list[Entry]
+
+    def guard(self, guard: Guard) -> None: ...
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any: ...
 
 
 class Guard:
@@ -25,7 +33,7 @@ class Guard:
 
     _asyncio_future_blocking = False
 
-    def __init__(self, loop: SimLoop, predicate: Callable[[], object], needs: Footprint | None = None) -> None:
+    def __init__(self, loop: GuardedLoop, predicate: Callable[[], object], needs: Footprint | None = None) -> None:
         self._loop = loop
         self._needs = needs or {}  # what going on touches, besides what the predicate reads
         self._predicate = predicate
@@ -57,7 +65,7 @@ class Guard:
 
     # ---- what a task asks of a future
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
+    def get_loop(self) -> Any:
         return self._loop
 
     def add_done_callback(self, callback: Any, *, context: Context | None = None) -> None:
@@ -88,7 +96,7 @@ class Guard:
         return self.result()
 
 
-async def until(loop: SimLoop, predicate: Callable[[], object]) -> None:
+async def until(loop: GuardedLoop, predicate: Callable[[], object]) -> None:
     """Return in a step in which ``predicate()`` is true, at once if it is now."""
     accesses = loop.accesses
     if accesses is None:

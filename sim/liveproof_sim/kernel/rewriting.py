@@ -54,15 +54,18 @@ class _Scope:
         self.outer = outer
         self.name = name
         nodes = list(_own(node))
-        self.nonlocals = {n for each in nodes if isinstance(each, ast.Nonlocal) for n in each.names}
-        self.globals = {n for each in nodes if isinstance(each, ast.Global) for n in each.names}
+        self.nonlocals = [n for each in nodes if isinstance(each, ast.Nonlocal) for n in each.names]
+        self.globals = [n for each in nodes if isinstance(each, ast.Global) for n in each.names]
         arguments = node.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        stored = {e.id for e in nodes if isinstance(e, ast.Name) and not isinstance(e.ctx, ast.Load)}
-        inner = {e.name for e in nodes if isinstance(e, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
-        self.own = ({each.arg for each in every if each} | stored | inner) - self.nonlocals - self.globals
+        names = [each.arg for each in every if each is not None]
+        names += [e.id for e in nodes if isinstance(e, ast.Name) and not isinstance(e.ctx, ast.Load)]
+        named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        names += [e.name for e in nodes if isinstance(e, named)]
+        others = (*self.nonlocals, *self.globals)
+        self.own = dict.fromkeys(each for each in names if each not in others)
         self.shared: dict[str, None] = {}  # own names that an inner function declares nonlocal
-        for name_ in sorted(self.nonlocals):
+        for name_ in self.nonlocals:
             owner = outer.owner(name_) if outer else None
             if owner is not None:
                 owner.shared[name_] = None
@@ -115,7 +118,7 @@ class _Rewriter(ast.NodeTransformer):
         if owner is not None:
             if name not in owner.shared:
                 return None
-            key = ("variable", self._module, owner.name, name)
+            key: tuple[str, ...] = ("variable", self._module, owner.name, name)
         elif name in self._globals:
             key = ("global", self._module, name)
         else:

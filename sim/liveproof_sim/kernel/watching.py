@@ -11,15 +11,31 @@ import builtins
 import functools
 import operator
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from liveproof_sim.kernel.accesses import ADD, PART, READ, WRITE, Accesses, here
 
-__all__ = ["attr", "call", "contains", "declared", "delattr_", "delitem", "fresh", "invoke", "item", "made", "mutated",
-           "seen", "setattr_", "setitem", "whole", "wrote"]
+__all__ = [
+    "attr",
+    "call",
+    "contains",
+    "declared",
+    "delattr_",
+    "delitem",
+    "fresh",
+    "invoke",
+    "item",
+    "made",
+    "mutated",
+    "seen",
+    "setattr_",
+    "setitem",
+    "whole",
+    "wrote",
+]
 
 INSTRUMENTED: dict[str, None] = {}
 """File names whose functions are instrumented now."""
@@ -29,9 +45,25 @@ _LIBRARY = str(Path(asyncio.__file__).resolve().parent)
 _STANDARD = str(Path(_LIBRARY).parent)
 PURE = tuple(
     f"{_STANDARD}/{name}"
-    for name in ("abc.py", "collections/", "dataclasses.py", "enum.py", "functools.py", "json/", "re/", "string.py",
-                 "textwrap.py", "typing.py", "types.py", "operator.py", "fractions.py", "numbers.py",
-                 "contextlib.py", "posixpath.py", "copy.py")
+    for name in (
+        "abc.py",
+        "collections/",
+        "contextlib.py",
+        "copy.py",
+        "dataclasses.py",
+        "enum.py",
+        "fractions.py",
+        "functools.py",
+        "json/",
+        "numbers.py",
+        "operator.py",
+        "posixpath.py",
+        "re/",
+        "string.py",
+        "textwrap.py",
+        "types.py",
+        "typing.py",
+    )
 )
 """Parts of the standard library that touch nothing but their arguments."""
 
@@ -95,7 +127,8 @@ def delattr_(thing: Any, name: str) -> None:
 
 MAPPINGS = (dict, defaultdict, OrderedDict, Counter)
 SEQUENCES = (list, deque, bytearray)
-CONTAINERS = (*MAPPINGS, *SEQUENCES, set)  # tidy: allow set (a type)
+SET: type = type({0})
+CONTAINERS = (*MAPPINGS, *SEQUENCES, SET)
 
 
 def _key(thing: Any, key: Any) -> Hashable:
@@ -192,10 +225,28 @@ _KEYED = {
     "get": READ, "__getitem__": READ, "__contains__": READ, "__setitem__": WRITE, "__delitem__": WRITE,
     "setdefault": WRITE, "add": WRITE, "discard": WRITE,
 }  # fmt: skip
-_READING = {
-    "copy", "count", "difference", "index", "intersection", "isdisjoint", "issubset", "issuperset", "items", "keys",
-    "most_common", "symmetric_difference", "union", "values", "__len__", "__iter__", "elements", "total",
-}  # fmt: skip  # tidy: allow set (only asked for members)
+_READING = dict.fromkeys(
+    (
+        "copy",
+        "count",
+        "difference",
+        "index",
+        "intersection",
+        "isdisjoint",
+        "issubset",
+        "issuperset",
+        "items",
+        "keys",
+        "most_common",
+        "symmetric_difference",
+        "union",
+        "values",
+        "__len__",
+        "__iter__",
+        "elements",
+        "total",
+    )
+)
 
 
 def _note_method(accesses: Accesses, thing: Any, name: str, args: tuple[Any, ...]) -> None:
@@ -284,8 +335,7 @@ def _note_builtin(accesses: Accesses, function: Any, args: tuple[Any, ...]) -> N
 def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for each in args:
         whole(each)
-    init = getattr(kind.__init__, "__code__", None)
-    new = getattr(kind.__new__, "__code__", None)
+    init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
     if (init is not None and not declared(init)) or (new is not None and not declared(new)):
         accesses.opaque(f"{kind.__qualname__}() is not instrumented")
     thing = kind(*args, **kwargs)
@@ -295,5 +345,3 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
         accesses.made(thing)
     return thing
 
-
-Hook = Callable[..., Any]

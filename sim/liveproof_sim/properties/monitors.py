@@ -7,6 +7,8 @@ else they are listed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from liveproof_sim.errors import MonitorError, OptionError
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.properties.heat import Heat, Rounds
@@ -21,6 +23,7 @@ class Monitors:
 
     def __init__(self, loop: SimLoop, reached: Reached) -> None:
         self._loop = loop
+        self._calls: list[Callable[[], None]] = []
         self._reached = reached
         self._always: list[tuple[str, Predicate]] = []
         self._owed: list[Obligation] = []
@@ -28,6 +31,11 @@ class Monitors:
         self._heats: list[Heat] = []
         self._rounds = Rounds(loop)
         self._broken: MonitorError | None = None  # raised already, but the program may have swallowed it
+
+    def after_step(self, call: Callable[[], None]) -> None:
+        """Call after every step, before anything is looked at."""
+        self._calls.append(call)
+        self._loop.after_step = self._step
 
     def always(self, name: str, predicate: Predicate) -> None:
         """Must hold now and after every step."""
@@ -41,7 +49,7 @@ class Monitors:
             MonitorError: always; the run fails even if somebody catches it.
         """
         self._broken = MonitorError(f"unreachable {name!r} was reached", f"unreachable {name}")
-        self._loop.after_step = self._look
+        self._loop.after_step = self._step
         raise self._broken
 
     def eventually(self, name: str, predicate: Predicate, *, within: float | None = None) -> None:
@@ -91,7 +99,7 @@ class Monitors:
         """Let the run fail at its next step: for monitors that are told of things where they can't raise."""
         if self._broken is None:
             self._broken = error
-            self._loop.after_step = self._look
+            self._loop.after_step = self._step
 
     def sometimes(self, name: str, condition: object = True) -> None:
         """Note that some run got here, with a true ``condition``."""
@@ -103,7 +111,12 @@ class Monitors:
         self._reached.note(name, hit=True)
 
     def _watch(self) -> None:
-        self._loop.after_step = self._look
+        self._loop.after_step = self._step
+        self._look()
+
+    def _step(self) -> None:
+        for call in self._calls:
+            call()
         self._look()
 
     def _look(self) -> None:

@@ -22,6 +22,20 @@ class Reached:
 
     def __init__(self, points: Iterable[str] = ()) -> None:
         self.counts: dict[str, int] = dict.fromkeys(points, 0)
+        self.points: dict[str, int] = {}
+        """executions that got to each point in the runtime's seldom paths (``liveproof.abc.points``)"""
+        self.faults: dict[tuple[str, str, str], tuple[int, int]] = {}
+        """fault family, operation, phase → how often it might have struck, and how often it did"""
+
+    def note_points(self, names: Iterable[str]) -> None:
+        """One execution got to these."""
+        for name in names:
+            self.points[name] = self.points.get(name, 0) + 1
+
+    def note_fault(self, cell: tuple[str, str, str], asked: int, struck: int) -> None:
+        """What one execution has of a cell of the table."""
+        before = self.faults.get(cell, (0, 0))
+        self.faults[cell] = (before[0] + asked, before[1] + struck)
 
     def note(self, name: str, *, hit: bool) -> None:
         """An execution came by, and the point's condition held or not."""

@@ -61,7 +61,7 @@ def lastzero(n: int) -> Program:
 
 
 def indexer(n: int) -> Program:
-    """n tasks put four words each into a hash table of 128: they begin to collide with twelve tasks."""
+    """N tasks put four words each into a hash table of 128: they begin to collide with twelve tasks."""
 
     async def main() -> None:
         table = [0] * 128
@@ -82,7 +82,7 @@ def indexer(n: int) -> Program:
 
 
 def file_system(n: int) -> Program:
-    """n tasks take a block for an inode each, of 26 blocks and 32 inodes: 2^(n - 13) from n = 13 on."""
+    """N tasks take a block for an inode each, of 26 blocks and 32 inodes: 2^(n - 13) from n = 13 on."""
 
     async def main() -> None:
         inode, busy = [0] * 32, [False] * 26
@@ -114,9 +114,9 @@ def independent_locals(tasks: int, awaits: int) -> Program:
 
     async def main() -> None:
         async def work() -> None:
-            count = 0
+            count = 1
             for _ in range(awaits):
-                count += 1
+                count *= 2
                 await asyncio.sleep(0)
 
         await asyncio.gather(*(work() for _ in range(tasks)))

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-from liveproof_sim.explore.dpor import Dpor
-from liveproof_sim.explore.execution import Outcome, Settings
+from liveproof_sim.explore.execution import Outcome, Settings, exploring
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
 from liveproof_sim.explore.history import Follower, Watcher
-from liveproof_sim.explore.execution import exploring
 from liveproof_sim.explore.strategies import Systematic
+from liveproof_sim.explore.strategies.dpor import Dpor
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.modes import Attached
 
@@ -31,7 +30,7 @@ class Found(NamedTuple):
     infeasible: int = 0
 
 
-class TooMany(Exception):
+class TooManyError(Exception):
     """More interleavings than the oracle is willing to run."""
 
 
@@ -73,7 +72,7 @@ def _run(scenario: Scenario, search: Any, most: int, endings: dict[str, None]) -
     with exploring(scenario, settings), quiet_collector():
         while not search.exhausted():
             if executions >= most:
-                raise TooMany
+                raise TooManyError
             outcome = explorer.once(search)
             executions += not outcome.cut
             if not outcome.cut:

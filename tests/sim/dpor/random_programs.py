@@ -100,6 +100,8 @@ def scenario_of(program: Program, outcomes: dict[str, None]) -> Callable[[], Cor
 
         shared.tasks = [asyncio.create_task(run(me)) for me in range(len(program))]
         ends = await asyncio.gather(*shared.tasks, return_exceptions=True)
-        outcomes[repr((logs, shared.values, shared.total, sorted(shared.table.items()), [type(e).__name__ for e in ends]))] = None
+        names = [type(end).__name__ for end in ends]
+        seen = (logs, shared.values, shared.total, sorted(shared.table.items()), names)
+        outcomes[repr(seen)] = None
 
     return main

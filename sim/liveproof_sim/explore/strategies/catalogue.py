@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from liveproof_sim.errors import OptionError
-from liveproof_sim.explore.dpor import Dpor
+from liveproof_sim.explore.strategies.dpor import Dpor
 from liveproof_sim.explore.strategies.near import Near
 from liveproof_sim.explore.strategies.pct import Pct
 from liveproof_sim.explore.strategies.portfolio import Portfolio

@@ -12,6 +12,7 @@ from heapq import heappop, heappush, heapreplace
 from typing import Any
 
 from liveproof_sim.explore.execution import Outcome
+from liveproof_sim.explore.strategies.draws import Draws
 from liveproof_sim.explore.strategies.search import CLOCK, Search, key_of
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
@@ -42,7 +43,7 @@ class Priorities(Search):
     def begin(self, choices: Choices, /) -> None:
         self._choices = choices
         self._random = choices.stream("schedule").random
-        self._data = choices.stream("data").randrange
+        self._draws = Draws(choices)
         self._heap: list[tuple[float, int]] = []
         self._fair_at = self._fair_from()
         self._seen = -1  # Invariant: all ready entries up to this number are, or were, in the heap.
@@ -88,7 +89,7 @@ class Priorities(Search):
                 heapreplace(heap, (-self.priority(key), heap[0][1]))
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
-        return self._data(options)
+        return self._draws.of(kind, label, options)
 
 
 def _number(entry: Entry) -> int:

@@ -6,6 +6,7 @@ find what needs one task to be starved for long: a window of k steps has the cha
 
 from __future__ import annotations
 
+from liveproof_sim.explore.strategies.draws import Draws
 from liveproof_sim.explore.strategies.search import Search
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
@@ -19,10 +20,10 @@ class RandomWalk(Search):
 
     def begin(self, choices: Choices, /) -> None:
         self._random = choices.stream("schedule").random
-        self._data = choices.stream("data").randrange
+        self._draws = Draws(choices)
 
     def pick(self, ready: list[Entry], clock: bool, /) -> int:
         return int(self._random() * (len(ready) + clock))
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
-        return self._data(options)
+        return self._draws.of(kind, label, options)

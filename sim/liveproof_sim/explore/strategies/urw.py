@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from liveproof_sim.explore.execution import Outcome
+from liveproof_sim.explore.strategies.draws import Draws
 from liveproof_sim.explore.strategies.search import Search, function_of, key_of
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
@@ -37,7 +38,7 @@ class Urw(Search):
 
     def begin(self, choices: Choices, /) -> None:
         self._random = choices.stream("schedule").random
-        self._data = choices.stream("data").randrange
+        self._draws = Draws(choices)
         self._left: dict[Any, int] = {}
 
     def _weight(self, entry: Entry) -> int:
@@ -64,4 +65,4 @@ class Urw(Search):
         return at
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
-        return self._data(options)
+        return self._draws.of(kind, label, options)

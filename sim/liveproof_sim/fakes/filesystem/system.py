@@ -336,6 +336,10 @@ class SimFileSystem:
 
     # ---- steps of calls
 
+    def forget_watches(self) -> None:
+        """The process that had them has died; what it had written is there."""
+        self._watches.clear()
+
     def _before(self, operation: str, path: str) -> None:
         if self._touch is not None:
             self._touch(("fs-all",), operation == "sync_all")

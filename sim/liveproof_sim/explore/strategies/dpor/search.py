@@ -31,9 +31,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from liveproof_sim.errors import NondeterminismError, OptionError
-from liveproof_sim.explore.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.history import Event, Label, Watcher
+from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search
 from liveproof_sim.kernel.accesses import conflict
 from liveproof_sim.kernel.choices import Choices, Entry, Kind

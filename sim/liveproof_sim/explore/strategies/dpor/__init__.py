@@ -3,6 +3,6 @@ steps that commute."""
 
 from __future__ import annotations
 
-from liveproof_sim.explore.dpor.search import Dpor
+from liveproof_sim.explore.strategies.dpor.search import Dpor
 
 __all__ = ["Dpor"]
