@@ -39,7 +39,8 @@ from liveproof_sim.kernel.face import Face
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.jobs import Jobs
 from liveproof_sim.kernel.modes import Fidelity, Limits, Observer, SimTimer, Timers
-from liveproof_sim.kernel.plumbing import BUILTIN, STEP, WAKEUP, completed_by, is_plumbing, is_task_step
+from liveproof_sim.kernel.plumbing import BUILTIN, STEP, WAKEUP, completed_by, fails_outer, is_plumbing, is_task_step
+from liveproof_sim.kernel.traced import resource_of
 from liveproof_sim.kernel.waits import explain
 
 __all__ = ["Fidelity", "Limits", "Observer", "SimLoop", "SimTimer", "Timers", "run_in"]
@@ -370,6 +371,12 @@ class SimLoop(Face):
             hops += 1
             alone = False
 
+    def _note_completion(self, future: Any, handle: asyncio.Handle) -> None:
+        """Results come together in any order, but of those of gather the first failure is the one that counts."""
+        assert self.accesses is not None
+        modes = WRITE if fails_outer(handle._callback, handle._args) else ADD
+        self.accesses.note(resource_of(future, self.accesses), modes)
+
     def _run_plumbing_at_once(self) -> None:
         """The same for a reduced search, to which places in the queue mean nothing."""
         assert self.accesses is not None
@@ -381,6 +388,7 @@ class SimLoop(Face):
             future = completed_by(handle._callback, handle._args)
             if future is not None:
                 self.causes.contributed(future)
+                self._note_completion(future, handle)
             self.accesses.muted += 1
             handle._run()
             self.accesses.muted -= 1

@@ -19,7 +19,7 @@ from typing import Any
 
 from liveproof_sim.errors import SimulatorBug
 
-__all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "is_plumbing", "is_task_step", "silent"]
+__all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "fails_outer", "is_plumbing", "is_task_step", "silent"]
 
 BUILTIN: type = type(len)
 WAKEUP = "task_wakeup"
@@ -60,9 +60,10 @@ def _inner(function: Any, name: str) -> CodeType:
     raise SimulatorBug(f"asyncio's {function.__name__} has no {name} any more")
 
 
+_GATHERED = _inner(asyncio.gather, "_done_callback")
 # What each of them completes: a free variable, or the first argument.
 _COMPLETES: dict[CodeType, str | None] = {
-    _inner(asyncio.gather, "_done_callback"): "outer",
+    _GATHERED: "outer",
     _inner(asyncio.shield, "_inner_done_callback"): "outer",
     _inner(tasks._wait, "_on_completion"): "waiter",  # type: ignore[attr-defined]
     futures._set_result_unless_cancelled.__code__: None,  # type: ignore[attr-defined]
@@ -115,6 +116,18 @@ def completed_by(callback: Any, args: Sequence[Any]) -> Any:
         failed = group._aborting or group._errors or getattr(args[0], "_exception", None) is not None
         return None if failed else group._on_completed_fut
     return None
+
+
+def fails_outer(callback: Any, args: Sequence[Any]) -> bool:
+    """Of a callback of gather: whether what has ended failed, or was cancelled, and so decides for all."""
+    function = callback
+    if getattr(function, "__code__", None) is not _GATHERED:
+        return False
+    free = function.__code__.co_freevars
+    if function.__closure__[free.index("return_exceptions")].cell_contents:
+        return False
+    child = args[0]
+    return bool(asyncio.Future.cancelled(child)) or child._exception is not None
 
 
 def _is_awaited(future: Any) -> bool:

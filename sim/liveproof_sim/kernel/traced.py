@@ -16,7 +16,7 @@ from typing import Any
 from liveproof_sim.kernel.accesses import READ, WRITE, Accesses, here
 from liveproof_sim.kernel.guards import Guard
 
-__all__ = ["TracedFuture", "TracedTask", "traced"]
+__all__ = ["TracedFuture", "TracedTask", "resource_of", "traced"]
 
 
 def _reads(name: str) -> Callable[..., Any]:
@@ -106,6 +106,9 @@ class TracedTask(asyncio.Task):  # type: ignore[type-arg]
         accesses = self.get_loop().accesses  # type: ignore[attr-defined]
         accesses.note(self.control, WRITE)
         self.touch(READ)
+        waiter = self._fut_waiter  # type: ignore[attr-defined]
+        if waiter is not None and hasattr(waiter, "_children"):  # gather's; all others tell of themselves
+            accesses.note(resource_of(waiter, accesses), WRITE)
         return super().cancel(msg) if msg is not None else super().cancel()  # and what it waits for
 
     def cancelling(self) -> int:
@@ -115,6 +118,16 @@ class TracedTask(asyncio.Task):  # type: ignore[type-arg]
 
 
 TracedTask._plain = TracedTask
+
+
+def resource_of(future: Any, accesses: Accesses) -> Hashable:
+    """The state of a future, a task, or what gather returns, which goes by its first child."""
+    if isinstance(future, TracedTask):
+        return future.ending
+    children = getattr(future, "_children", None)
+    if children:
+        return ("gathered", resource_of(children[0], accesses))
+    return accesses.name(future)
 
 
 # ---- locks and the like
