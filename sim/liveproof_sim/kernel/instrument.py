@@ -106,7 +106,11 @@ def _modules(names: Sequence[str]) -> Iterator[ModuleType]:
     for name in names:
         module = sys.modules.get(name)
         if module is None:
-            if importlib.util.find_spec(name) is None:
+            try:
+                there = importlib.util.find_spec(name) is not None
+            except ModuleNotFoundError:
+                there = False
+            if not there:
                 raise OptionError(f"instrument: there is no module {name!r}")
             raise OptionError(f"instrument: the module {name!r} is not imported; import it before")
         if not _has_source(module):

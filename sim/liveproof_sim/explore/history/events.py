@@ -131,9 +131,9 @@ class History:
             if any(modes & (ADD | WRITE) for _, modes in touches[1:])
         ]
 
-    def not_after(self, at: int, end: int) -> list[Event]:
-        """The events between ``at`` and ``end`` that do not depend on the one at ``at``."""
-        return [each for each in self.events[at + 1 : end] if not each.before >> at & 1]
+    def not_after(self, at: int) -> list[Event]:
+        """What comes after the event at ``at`` and does not depend on it."""
+        return [each for each in self.events[at + 1 :] if not each.before >> at & 1]
 
     def digest(self) -> bytes:
         """Equal for two executions if and only if they have the same events in the same relation: each event is

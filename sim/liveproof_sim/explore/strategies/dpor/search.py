@@ -16,6 +16,7 @@ Departs from the paper:
 - A step in which something was decided (data, faults, crashes) is one event per decision; all of them are run.
 - A process that waits behind a guard or for a lock is disabled, and takes part: its step, had it run, races at
   the end of the execution (``pending``).
+- What a step disables (it cancels a timer, or makes a guard false) is run before it, too.
 - Time that moves when nothing is ready is no event: what follows comes after all before it.
 
 An execution longer than ``depth`` steps goes on first in, first out, and is not turned round beyond that; the
@@ -56,6 +57,12 @@ class _Frame:
     branch: Branch | None = None
     """what is being explored; no longer in the tree"""
     event: Event | None = None
+    enabled: list[str] = field(default_factory=list)
+    """who could run, the last time that it was reached"""
+    waiting: list[str] = field(default_factory=list)
+    """who turned out to wait, though nobody could tell before"""
+    explored: list[Label] = field(default_factory=list)
+    """steps that were run from here"""
     given: int = 0
     """how many decisions of its step the branch came with"""
 
@@ -116,11 +123,14 @@ class Dpor(Search, Attached):
             self._deeper = True
             self._forced = ()
             assert self._watcher is not None
-            self._watcher.ended()
+            if self._at >= 2 * self._depth:  # what has had its turn by now can still come before
+                self._watcher.ended()
             return 0
         if self._at == len(self._frames):
             self._frames.append(_Frame(self._sleep_here()))
+        self._note_disabled(processes)
         frame = self._frames[self._at]
+        frame.enabled = processes
         if frame.branch is None and frame.tree:
             frame.branch = frame.tree.pop(0)
         if frame.branch is not None:
@@ -132,6 +142,21 @@ class Dpor(Search, Attached):
             return processes.index(process)
         at, self._forced = self._awake(frame.sleep, processes)
         return at
+
+    def _note_disabled(self, processes: list[str]) -> None:
+        """Who could run before the last step and, without having run, can not any more, has to run before it: a
+        timer that was cancelled, say. No race shows that, because there is no such step."""
+        if self._at == 0 or self._at > self._depth:
+            return
+        above = self._frames[self._at - 1]
+        assert above.event is not None
+        waiting = self._frames[self._at].waiting if self._at < len(self._frames) else []
+        there = (above.event.process, *processes, *waiting)
+        for process in above.enabled:
+            if process not in there:
+                known = [*above.sleep, *(branch.label for branch in above.tree)]
+                if not any(label[0] == process for label in known):
+                    above.tree.append(Branch((process, ()), None))
 
     def _awake(self, sleep: _Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
         """Whoever ran last, or else the first, that is not asleep; and what has to be decided in its step."""
@@ -173,6 +198,7 @@ class Dpor(Search, Attached):
         if self._at >= self._depth:
             return
         frame = self._frames[self._at]
+        frame.waiting.append(process)
         if frame.branch is not None:
             self._infeasible(frame, process, ["the others"])
 
@@ -219,6 +245,7 @@ class Dpor(Search, Attached):
         try:
             if not cut:
                 self._watcher.finish()
+                self._note_disabled([])
         except Abandoned:
             return True
         return cut
@@ -235,10 +262,10 @@ class Dpor(Search, Attached):
         self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
             self.classes[history.digest()] = None
-        for later in range(self._fresh, min(len(history), self._depth)):
-            self._turn(watcher, history.events[later], later)
+        for later in range(self._fresh, len(history)):
+            self._turn(watcher, history.events[later])
         for pending in watcher.pending:
-            self._turn(watcher, pending, len(history))
+            self._turn(watcher, pending)
         self._backtrack()
 
     def _begin_anew(self) -> None:
@@ -250,16 +277,31 @@ class Dpor(Search, Attached):
         self.restarts += 1
         self.classes.clear()
 
-    def _turn(self, watcher: Watcher, event: Event, end: int) -> None:
+    def _turn(self, watcher: Watcher, event: Event) -> None:
         for earlier in event.races:
             if earlier >= self._depth:
                 continue
             frame = self._frames[earlier]
-            sequence = [*watcher.history.not_after(earlier, end), event]
+            sequence = [*watcher.history.not_after(earlier), event]
+            if self._source:
+                self._add_initial(frame, sequence)
+                continue
             asleep = frame.sleep.items()
             if any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep):
                 continue
-            insert(frame.tree, sequence, only_first=self._source)
+            insert(frame.tree, sequence)
+
+    def _add_initial(self, frame: _Frame, sequence: list[Event]) -> None:
+        """Of source-DPOR: unless a step that can begin the sequence is run from here anyway, one is to be."""
+        possible = [
+            each
+            for at, each in enumerate(sequence)
+            if weak_initial(each.label, each.footprint, sequence) == at
+        ]
+        there = [*frame.explored, *(branch.label for branch in frame.tree)]
+        if not any(each.label in there for each in possible):
+            awake = [each for each in possible if each.label not in frame.sleep] or possible
+            frame.tree.append(Branch(awake[0].label, awake[0].footprint))
 
     def _backtrack(self) -> None:
         """To the deepest prefix from which something is left to run."""
@@ -267,9 +309,12 @@ class Dpor(Search, Attached):
             frame = self._frames[-1]
             if frame.event is not None:
                 frame.sleep[frame.event.label] = frame.event
+                frame.explored.append(frame.event.label)
             frame.given = 0
             frame.branch = None
             frame.event = None
+            if self._source:
+                frame.tree = [branch for branch in frame.tree if branch.label not in frame.sleep]
             if frame.tree:
                 break
             self._frames.pop()

@@ -38,9 +38,9 @@ def weak_initial(label: Label, footprint: Footprint | None, sequence: Sequence[E
     return len(sequence)
 
 
-def insert(children: list[Branch], sequence: Sequence[Event], *, only_first: bool = False) -> bool:
+def insert(children: list[Branch], sequence: Sequence[Event]) -> bool:
     """Have some leaf of the tree lead to an execution that begins with the sequence, up to the order of what
-    commutes. Returns whether a branch was added. ``only_first``: of its first step, as source sets do."""
+    commutes. Returns whether a branch was added."""
     while True:
         for child in children:
             at = weak_initial(child.label, child.footprint, sequence)
@@ -59,6 +59,4 @@ def insert(children: list[Branch], sequence: Sequence[Event], *, only_first: boo
         branch = Branch(event.label, event.footprint)
         children.append(branch)
         children = branch.children
-        if only_first:
-            break
     return True
