@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -324,10 +323,13 @@ async def _build_together(inside: Inside, name: str, plan: Plan, path: str) -> N
 
 def copy_store(source: Path, to: Path) -> None:
     """What is left of a store when its process dies now."""
-    for suffix in ("", "-wal", "-noted"):
-        file = source.with_name(source.name + suffix)
-        if file.exists():
-            shutil.copyfile(file, to.with_name(to.name + suffix))
+    files = {suffix: source.with_name(source.name + suffix) for suffix in ("", "-wal", "-noted")}
+    found: dict[str, bytes] = {}
+    # A sink is called off the loop, on which somebody may write to the store between two of the files.
+    while found != (found := {suffix: file.read_bytes() for suffix, file in files.items() if file.exists()}):
+        pass
+    for suffix, content in found.items():
+        to.with_name(to.name + suffix).write_bytes(content)
 
 
 def rows_of(path: Path, app: str) -> list[tuple[int, bytes]]:

@@ -10,7 +10,7 @@ from liveproof.core.records import ComponentRecord
 from liveproof_sim import PowerCut, Status, World, check
 from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.kernel.power import BOOT
-from scenarios.recovery import live_moves
+from scenarios.recovery import live_again, live_moves
 from scenarios.recovery.ground import GROUND, Source, app_of, components, judge, recover
 
 NOTHING = ComponentRecord(0, "")
@@ -81,5 +81,19 @@ def test_DUR_1_a_state_that_moves_before_it_is_settled_takes_its_doubt_along(sta
         await judge(world, later, live_moves.app_of(source, ()), ("recovery",), ("recovery", "live"))
 
     verdict = check(scenario, executions=150, shrinking=False)
+    assert verdict.status is not Status.FAILED, verdict.failure and verdict.failure.report
+    assert verdict.missed == []
+
+
+@pytest.mark.parametrize("cuts", [False, True])
+def test_DUR_3_nothing_is_in_doubt_after_an_orderly_end(cuts: bool) -> None:
+    """A component that is updated again before its writes are settled leaves no doubt, once they are."""
+
+    async def scenario(world: World) -> None:
+        if not cuts:
+            world.store = SimStore(durability="power")
+        await live_again.again(world)
+
+    verdict = check(scenario, executions=150, crash_points="calls" if cuts else "none", shrinking=False)
     assert verdict.status is not Status.FAILED, verdict.failure and verdict.failure.report
     assert verdict.missed == []

@@ -92,6 +92,9 @@ class World:
         if self.chance is not None:
             await self.chance.ticks(2)
 
+    def settle(self, actions: Sequence[Action]) -> None:
+        """Called off the loop, under "power" only; here the target survives everything anyway."""
+
     def writes(self, key: str) -> list[Any]:
         """What was applied to a key, in order; ``None`` for a removal."""
         return [value for other, value in self.log if other == key]
@@ -110,7 +113,11 @@ async def _apply(context: coco.ContextProvider, actions: Sequence[Action]) -> No
     await context.get(WORLD).apply(actions)
 
 
-_SINK = coco.TargetActionSink.from_async_fn(_apply)
+def _settle(context: coco.ContextProvider, actions: Sequence[Action]) -> None:
+    context.get(WORLD).settle(actions)
+
+
+_SINK = coco.TargetActionSink.from_async_fn(_apply, settle=_settle)
 
 
 class _Cells:

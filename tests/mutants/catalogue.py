@@ -24,6 +24,7 @@ TAKEN = Scenario("catch_up.taken_over", "calls", 2)
 BACK = Scenario("catch_up.taken_back", "calls")
 BOXES = Scenario("catch_up.containers", "calls", 2)
 LIVE_MOVES = Scenario("live_moves.moves", "calls")
+LIVE_AGAIN = Scenario("live_again.again", "calls")
 FOLDER = Scenario("folder.catch_up", "calls", 2)
 FOLDER_LIVE = Scenario("folder.live", "calls")
 READERS = Scenario("folder.readers_see_whole_files")
@@ -51,7 +52,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "record before apply: the intent is recorded after the sink was called",
         CATCH_UP,
         "core/submit.py",
-        "        run.ledger.record(writes, recorded)\n        while self._left:\n"
+        "        run.ledger.record(writes, recorded)\n        run.show(records)\n        while self._left:\n"
         "            await run.scheduler.park(self)\n",
         "        recorded(None)\n        while self._left:\n            await run.scheduler.park(self)\n"
         "        run.ledger.put(writes)\n",
@@ -163,15 +164,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "the commit does not wait for its targets to be settled",
         CATCH_UP,
         "core/conclusion.py",
-        "    if cycle._unsettled:\n        doubtful",
-        "    if False:\n        doubtful",
+        "    applied = [] if part is None else part.applied\n",
+        "    applied: list[object] = []\n",
     ),
     Mutant(
         "deletions do not wait for their targets to be settled",
         CATCH_UP,
         "core/collect.py",
-        "        if applied:\n            release",
-        "        if False:\n            release",
+        "        run.commit(writes, {part.key: part.removed if applied else {} for part in parts}, applied)",
+        "        run.ledger.put(writes)",
+    ),
+    Mutant(
+        "a commit does not wait for what was applied before it",
+        LIVE_AGAIN,
+        "core/run.py",
+        "        hold = None if applied else self.doubts.last_hold(doubtful)\n",
+        "        hold = None\n",
     ),
     Mutant(
         "no mending after a run that was cut short",
@@ -277,8 +285,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a state that is taken over leaves its doubt behind",
         LIVE_MOVES,
         "core/plan.py",
-        "        if entry is not None and doubt is not None:",
-        "        if False:",
+        "                self.run.doubts.move(owner, part.key, part.entries)\n",
+        "                pass\n",
     ),
     Mutant(
         "a component that comes back has forgotten what it owned",

@@ -114,7 +114,7 @@ def _claim(parent: Cycle, key: bytes, site: str, record: ComponentRecord | None)
     elif record is not None and record.owner != len(parent.path):
         # From now on it is ours: whoever mounted it before must not collect it (GC-2).
         record.owner = len(parent.path)
-        run.ledger.put([run.row(key, record)])
+        run.put_record(key, record)
 
 
 def _record_of(parent: Cycle, key: bytes) -> ComponentRecord | None:

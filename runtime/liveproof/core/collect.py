@@ -8,7 +8,7 @@ leaves the record; the next cycle of the parent finds it, and tries again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from liveproof.abc.points import reached
 from liveproof.abc.store import Table
@@ -17,7 +17,7 @@ from liveproof.core.drawer import MemoDrawer
 from liveproof.core.failures import report_failure
 from liveproof.core.paths import Path, decode_path
 from liveproof.core.readiness import Readiness
-from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, owner_of
+from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
 from liveproof.core.submit import Part, submit
 from liveproof.core.targets import HandlerMissingError
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from liveproof.abc.store import Write
     from liveproof.core.component import Cycle
     from liveproof.core.run import Run
+    from liveproof.core.targets import TargetActionSink
 
 __all__ = ["collect", "delete_component"]
 
@@ -204,7 +205,7 @@ async def _delete_rows(
     failures: list[Failure] = []
     kept: list[bytes] = []
     writes: list[Write] = []
-    applied: list[tuple[object, list[object]]] = []
+    applied: list[tuple[TargetActionSink[Any, Any], list[Any]]] = []
     for part, (row_key, path, record) in zip(parts, records, strict=True):
         if part.error is not None:
             failures.append(Failure(path, record.owner, record.processor, part.error))
@@ -218,7 +219,7 @@ async def _delete_rows(
                 # What is gone belongs to nobody, so this record must not claim it either.
                 record.targets = part.entries
                 record.memo = None
-                writes.append(run.row(row_key, record))
+                writes.append((Table.COMPONENT, row_key, encode_record(record)))
                 writes += [run.own(target, None) for target in part.disowned]
                 applied += part.applied
             continue
@@ -234,22 +235,7 @@ async def _delete_rows(
         counter.num_deletes += 1
         applied += part.applied
     if writes:
-        if applied:
-            release = run.ledger.hold(writes)
-            doubts = run.doubts
-            numbers = [
-                (part.key, doubts.add(part.key, part.removed, part.applied)) for part in parts if part.removed
-            ]
-
-            def settled(kept: bool) -> None:
-                for part_key, number in numbers:
-                    run.doubts.remove(part_key, number)
-                release(kept)
-                run.settled = run.settled and kept
-
-            run.settler.add(applied, settled)  # type: ignore[arg-type]
-        else:
-            run.ledger.put(writes)
+        run.commit(writes, {part.key: part.removed if applied else {} for part in parts}, applied)
     return failures
 
 

@@ -62,7 +62,6 @@ class Cycle:
         "_mounted",
         "_new_states",
         "_states",
-        "_unsettled",
         "_version",
         "args",
         "carried_over",
@@ -184,8 +183,6 @@ class Cycle:
         self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
         self._new_states: Sequence[bytes] = ()
-        self._unsettled: list[Any] = []
-        """What this cycle has applied and what may not survive a power cut yet: all that it writes waits."""
         self._version = run.version(self.key)
         """That of ``record``."""
 
@@ -381,7 +378,7 @@ class Cycle:
             self.record.memo = None
         else:
             return
-        self.run.ledger.put([self.run.row(self.key, self.record)])
+        self.run.put_record(self.key, self.record)
 
     # ---- memo of the whole component
 
@@ -427,7 +424,7 @@ class Cycle:
         self.frame.uses.update(dict.fromkeys(record.uses))
         if record.owner != self.owner:
             record.owner = self.owner
-            self.run.ledger.put([self.run.row(self.key, record)])
+            self.run.put_record(self.key, record)
         counter = self.run.stats.of(self.processor)
         if not self.started:
             counter.num_execution_starts += 1
@@ -446,7 +443,7 @@ class Cycle:
         assert record is not None, "remembered"
         if new_states != record.states:
             record.states = new_states
-            self.run.ledger.put([self.run.row(self.key, record)])
+            self.run.put_record(self.key, record)
         return True
 
     # ---- life

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from liveproof.abc.store import Table
@@ -124,10 +124,7 @@ def _write(
 ) -> None:
     run = cycle.run
     cycle.record = outcome
-    if part is not None and part.applied:
-        cycle._unsettled += part.applied
-    row: Write = (Table.COMPONENT, cycle.key, encode_record(outcome))
-    writes: list[Write] = [row if cycle._unsettled else run.row(cycle.key, outcome), *more]
+    writes: list[Write] = [(Table.COMPONENT, cycle.key, encode_record(outcome)), *more]
     if part is not None:
         writes += [run.own(key, None) for key in part.disowned]
         if not part.intended:
@@ -135,21 +132,6 @@ def _write(
             writes += [run.own(key, cycle.key) for key in part.entries if key not in before]
     if run.probing:
         run.probe.event("submit.commit", cycle.path, writes=len(writes))
-    if cycle._unsettled:
-        doubtful = {} if part is None else {**part.doubtful, **part.removed}
-        number = run.doubts.add(cycle.key, doubtful, list(cycle._unsettled))
-        release = _unless_lost(cycle, run.ledger.hold(writes), number)
-        run.settler.add(list(cycle._unsettled), release)
-    else:
-        run.ledger.put(writes)
-
-
-def _unless_lost(cycle: Cycle, release: Callable[[bool], None], number: int) -> Callable[[bool], None]:
-    def settled(kept: bool) -> None:
-        cycle.run.doubts.remove(cycle.key, number)
-        release(kept)
-        if not kept:
-            cycle.run.settled = False
-            cycle.run.note_rewritten(cycle.key)  # What is known of it is what the intent says.
-
-    return settled
+    applied = [] if part is None else part.applied
+    doubtful = {**part.doubtful, **part.removed} if part is not None and applied else {}
+    run.commit(writes, {cycle.key: doubtful}, applied)

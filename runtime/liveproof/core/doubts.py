@@ -1,69 +1,108 @@
 """What the store must go on doubting until the targets are durable.
 
-Reads see a commit at once, but it reaches the store only when its targets would survive a power cut
-(see ``Ledger.hold``). If the record of the component is written again before that, for whatever reason, what
-is still unsettled must be written as the intent had it: as one of several possibilities.
+A commit reaches the store only when its targets would survive a power cut; until then it is *held*, and only
+reads see it (see ``Ledger.hold``). So the store has two things to be told of a component in doubt: at once,
+what may be there, whichever way its unsettled writes turn out; and later, what is there.
+
+Invariant: whatever reaches the store about a component before its holds are released lists, for each state,
+all that the doubts say. It follows a state to its next owner. If a hold can not be kept, none that came
+after it for the same component is: they were made of the same uncertain state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Mapping
 
 from liveproof.core.records import ComponentRecord, TargetEntry
 
-if TYPE_CHECKING:
-    from liveproof.core.targets import TargetActionSink
+__all__ = ["Doubts", "doubted"]
 
-__all__ = ["Applied", "Doubts", "doubted"]
 
-Applied: TypeAlias = "tuple[TargetActionSink[Any, Any], list[Any]]"
-"""A sink, and actions that it has applied and not settled."""
+class _Doubted:
+    """One component."""
+
+    __slots__ = ("entries", "holds")
+
+    def __init__(self) -> None:
+        self.holds: dict[int, None] = {}
+        """In the order in which they will be released."""
+        self.entries: list[tuple[int, bytes, TargetEntry]] = []
+        """Hold, target state, and what the intent had about it; oldest first."""
 
 
 class Doubts:
-    """Entries of target states that have been applied and are not settled, by component."""
+    """Entries of target states that have been applied and are not settled, by component and hold."""
 
     def __init__(self) -> None:
-        self._entries: dict[bytes, dict[bytes, tuple[int, TargetEntry]]] = {}
-        self._applied: dict[int, Sequence[Applied]] = {}
-        """Number → what has to be settled."""
-        self._number = 0
+        self._doubted: dict[bytes, _Doubted] = {}
+        self._components: dict[int, dict[bytes, None]] = {}
+        """By hold."""
+        self._spoiled: dict[int, None] = {}
+        """Holds that come after one that was not kept."""
 
-    def add(self, component: bytes, entries: Mapping[bytes, TargetEntry], applied: Sequence[Applied]) -> int:
-        """Doubt these entries, as the intent had them, until what was ``applied`` is settled and :meth:`remove`
-        is called; returns a number for that."""
-        self._number += 1
-        self._applied[self._number] = applied
-        mine = self._entries.setdefault(component, {})
-        for target, entry in entries.items():
-            mine[target] = (self._number, entry)
-        return self._number
-
-    def remove(self, component: bytes, number: int) -> None:
-        """What was added under this number is settled."""
-        self._applied.pop(number, None)
-        mine = self._entries.get(component)
+    def add(self, hold: int, component: bytes, entries: Mapping[bytes, TargetEntry]) -> None:
+        """Until ``hold`` is released, doubt these entries of the component, as the intent had them."""
+        mine = self._doubted.get(component)
         if mine is None:
-            return
-        for target in [target for target, (added, _) in mine.items() if added == number]:
-            del mine[target]
-        if not mine:
-            del self._entries[component]
+            mine = self._doubted[component] = _Doubted()
+        assert not mine.holds or hold >= max(mine.holds), "holds are released in order"
+        mine.holds[hold] = None
+        mine.entries += [(hold, target, entry) for target, entry in entries.items()]
+        self._components.setdefault(hold, {})[component] = None
 
-    def of(self, component: bytes, target: bytes) -> tuple[TargetEntry, Sequence[Applied]] | None:
-        """The entry of this state as the intent had it, and what has to be settled before it is sure; ``None`` if
-        it is."""
-        found = self._entries.get(component, {}).get(target)
-        return None if found is None else (found[1], self._applied[found[0]])
+    def last_hold(self, components: Iterable[bytes]) -> int | None:
+        """The hold after whose release none of these components is in doubt; ``None`` if none is now."""
+        if not self._doubted:
+            return None
+        holds = [
+            hold
+            for component in components
+            if (mine := self._doubted.get(component)) is not None
+            for hold in mine.holds
+        ]
+        return max(holds, default=None)
+
+    def move(self, former: bytes, component: bytes, targets: Mapping[bytes, object]) -> None:
+        """Those of these target states that ``former`` owned are the component's now."""
+        theirs = self._doubted.get(former)
+        if theirs is None:
+            return
+        moving = [item for item in theirs.entries if item[1] in targets]
+        if not moving:
+            return
+        theirs.entries = [item for item in theirs.entries if item[1] not in targets]
+        mine = self._doubted.setdefault(component, _Doubted())
+        mine.entries = sorted([*mine.entries, *moving], key=lambda item: item[0])
+        mine.holds = dict.fromkeys(sorted({**mine.holds, **dict.fromkeys(hold for hold, _, _ in moving)}))
+        for hold, _, _ in moving:
+            self._components[hold][component] = None
+
+    def released(self, hold: int, *, settled: bool) -> tuple[bool, list[bytes]]:
+        """Whether what was held is certain now, and which components that concerns."""
+        kept = hold not in self._spoiled and settled
+        self._spoiled.pop(hold, None)
+        components = list(self._components.pop(hold, ()))
+        for component in components:
+            mine = self._doubted[component]
+            del mine.holds[hold]
+            if not mine.holds:
+                del self._doubted[component]
+            elif kept:
+                mine.entries = [item for item in mine.entries if item[0] != hold]
+            else:
+                # The doubt stays, for as long as anything held hides from reads what the store has.
+                self._spoiled.update(mine.holds)
+                heir = next(iter(mine.holds))
+                mine.entries = [(max(number, heir), target, entry) for number, target, entry in mine.entries]
+        return kept, components
 
     def applied_to(self, component: bytes, record: ComponentRecord) -> ComponentRecord:
-        """The record as it may be written now."""
-        mine = self._entries.get(component)
-        if not mine:
+        """The record as it may be written now: itself, if nothing is in doubt."""
+        mine = self._doubted.get(component)
+        if mine is None:
             return record
         targets = dict(record.targets)
-        for target, (_, doubtful) in mine.items():
+        for _, target, doubtful in reversed(mine.entries):  # Each comes before what is known already.
             entry = targets.get(target)
             if entry is None:
                 targets[target] = TargetEntry(doubtful.possible, True, doubtful.container, doubtful.own)
@@ -73,7 +112,7 @@ class Doubts:
             owner=record.owner,
             processor=record.processor,
             targets=targets,
-            calls=record.calls,
+            calls=True,  # Their removal may be held: if so, they are still to be found.
             state_keys=record.state_keys,
         )
 

@@ -64,7 +64,9 @@ class Ledger:
         """Applied while a scan was under way: to be forgotten after it."""
         self._held: dict[tuple[Table, bytes], int] = {}
         """Visible but not yet allowed to reach the store: key → number of the hold."""
-        self._holds = 0
+        self._holds: dict[int, dict[tuple[Table, bytes], None]] = {}
+        """What is or was held, by the number of the hold."""
+        self._last_hold = 0
         self._unmaintained = 0
         self._writer_busy = False
         self._writer: Task | None = None
@@ -168,29 +170,38 @@ class Ledger:
             overlay[entry] = gathering[entry] = unjournaled[entry] = value
         self._wake_writer()
 
-    def hold(self, writes: list[Write]) -> Callable[[bool], None]:
-        """Write once the returned function is called with True; visible to reads at once. Called with
-        False, forget the writes again: reads see what the store has.
+    def hold(self, writes: Iterable[Write], number: int | None = None) -> int:
+        """Write once the hold is released; visible to reads at once. Returns the number of the hold: a new
+        one, or the one given, which these writes join.
 
-        A write that comes to the same key in between replaces the held one.
+        What was put before reaches the store nevertheless. A write that comes to the same key in between
+        replaces the held one.
         """
-        self._holds += 1
-        number = self._holds
+        if number is None:
+            number = self._last_hold = self._last_hold + 1
+            self._holds[number] = {}
+        writes = list(writes)
         self._show(writes)
+        mine = self._holds[number]
         for table, key, _ in writes:
             self._held[table, key] = number
-            self._gathering.pop((table, key), None)
+            mine[table, key] = None
+        return number
 
-        def release(keep: bool) -> None:
-            mine = [write for write in writes if self._held.get(write[:2]) == number]
-            for table, key, _ in mine:
-                del self._held[table, key]
-            if keep:
-                self.put(mine)
-            else:
-                self._forget((table, key) for table, key, _ in mine)
-
-        return release
+    def release(self, number: int, *, keep: bool) -> None:
+        """Write what is held; without ``keep``, forget it instead: reads see what has been put."""
+        mine = [entry for entry in self._holds.pop(number) if self._held.get(entry) == number]
+        for entry in mine:
+            del self._held[entry]
+        if keep:
+            self.put([(*entry, self._overlay[entry]) for entry in mine])
+            return
+        for entry in mine:
+            for earlier in (self._gathering, self._in_flight):
+                if entry in earlier:
+                    self._overlay[entry] = earlier[entry]
+                    break
+        self._forget(mine)
 
     def record(self, writes: Iterable[Write], then: Recorded) -> None:
         """Write durably; ``then(None)`` is called when it is done, ``then(error)`` when it failed."""
@@ -337,7 +348,7 @@ class Ledger:
         if self.failure is None:
             self.failure = error
         for entry, value in batch.items():
-            if entry not in self._gathering and entry not in self._held:
+            if entry not in self._gathering:
                 self._gathering[entry] = self._unjournaled[entry] = value
 
     # ---- ending
@@ -382,7 +393,6 @@ class Ledger:
         assert shown == self._component_keys
         assert all(entry in self._overlay for entry in self._gathering)
         assert all(entry in self._overlay for entry in self._held)
-        assert not any(entry in self._gathering for entry in self._held)
 
 
 def _writes(batch: dict[tuple[Table, bytes], bytes | None]) -> list[Write]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from liveproof.abc.store import Table
 from liveproof.core.collect import delete_reported
 from liveproof.core.component import Cycle, load_record
 from liveproof.core.context import (
@@ -26,7 +25,7 @@ from liveproof.core.operator import Call, LiveComponentOperator, is_live_compone
 from liveproof.core.paths import Path, encode_path, format_path
 from liveproof.core.ranks import Rank
 from liveproof.core.readiness import Readiness
-from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, encode_record, owner_of
+from liveproof.core.records import DEPTH_MAX, ComponentRecord, decode_record, owner_of
 from liveproof.core.telling import tell_outcome
 from liveproof.errors import StoppedError
 
@@ -131,7 +130,7 @@ class LiveController:
                 raise StoppedError(f"live component {format_path(self.path)} was not started")
             if self._record is None:
                 record = ComponentRecord(owner=self.owner, processor=self.processor)
-                run.ledger.put([(Table.COMPONENT, self.key, encode_record(record))])
+                run.put_record(self.key, record)
             self._phase = "running"
             if run.probing:
                 run.probe.event("live.start", self.path, live=run.live)

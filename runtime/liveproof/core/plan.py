@@ -167,8 +167,6 @@ class Planner:
                 part.changed = False
                 part.disowned.clear()
                 part.removed.clear()
-                part.doubtful.clear()
-                part.applied.clear()
                 self.pending = [item for item in self.pending if item[0] is not part]
             else:
                 changes += found
@@ -195,7 +193,7 @@ class Planner:
             if self.run.ranks.is_later(key, part.rank):
                 return None  # A later operation has claimed it; one after the other, it would win.
             if owner is not None:
-                entry = self.take_over(part, owner, key)
+                entry = self.take_over(owner, key)
         output = self._reconcile(declaration.provider, declaration.stable_key, declaration.value, entry)
         generation = level.generation
         intended = own = (0, 0) if entry is None else entry.own
@@ -254,9 +252,9 @@ class Planner:
             )
         return owner
 
-    def take_over(self, part: Part, owner: bytes, key: bytes) -> TargetEntry | None:
-        """Take a state from its owner's record; returns what was known of it there. If the owner has applied it and
-        that is not settled, the part takes over the doubt, and has to see that it is settled (DUR-1)."""
+    def take_over(self, owner: bytes, key: bytes) -> TargetEntry | None:
+        """Take a state from its owner's record; returns what was known of it there. What is in doubt of it
+        follows with the intent."""
         former = self.taken.get(owner)
         if former is None:
             raw = self.run.ledger.get(Table.COMPONENT, owner)
@@ -264,10 +262,6 @@ class Planner:
                 return None
             former = decode_record(raw)
         entry = former.targets.pop(key, None)
-        doubt = self.run.doubts.of(owner, key)
-        if entry is not None and doubt is not None:
-            part.doubtful[key], applied = doubt
-            part.applied += [each for each in applied if each not in part.applied]
         # It must run again to say whether it still wants the state; a memo, of it or of one above it, would
         # hide that.
         former.memo = None
@@ -399,12 +393,16 @@ class Planner:
                 found.append((owner, key))
         return found
 
-    def intent(self, parts: list[Part]) -> list[Write]:
-        """What has to be durable before a sink is called: all that the targets may hold from now on."""
+    def intent(self, parts: list[Part]) -> tuple[list[tuple[bytes, ComponentRecord]], list[Write]]:
+        """What has to be durable before a sink is called: records of all that the targets may hold from now
+        on, and who owns them."""
+        records: list[tuple[bytes, ComponentRecord]] = []
         writes: list[Write] = []
         for owner, former in self.taken.items():
-            writes.append(self.run.row(owner, former))
+            records.append((owner, former))
             self.run.note_rewritten(owner)
+            for part in parts:
+                self.run.doubts.move(owner, part.key, part.entries)
         self.taken.clear()
         for part in parts:
             before = part.before
@@ -416,10 +414,10 @@ class Planner:
                 calls=before.calls,
                 state_keys=before.state_keys,
             )
-            writes.append(self.run.row(part.key, intent))
+            records.append((part.key, intent))
             known = before.targets
             writes += [self.run.own(key, part.key) for key in part.entries if key not in known]
-        return writes
+        return records, writes
 
     def resolve(
         self,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from liveproof.core.live import LiveController
     from liveproof.core.provider import ContextProvider
     from liveproof.core.readiness import Readiness
+    from liveproof.core.records import TargetEntry
+    from liveproof.core.targets import TargetActionSink
 
 __all__ = ["Run"]
 
@@ -129,9 +131,57 @@ class Run:
         rows = self.ledger.entries(Table.OWNER, self.prefix + prefix)
         return [(key[at:], owner) for key, owner in rows]
 
-    def row(self, key: bytes, record: ComponentRecord) -> Write:
-        """The write of a component's record, with what has to be doubted still."""
-        return (Table.COMPONENT, key, encode_record(self.doubts.applied_to(key, record)))
+    def rows(self, records: Iterable[tuple[bytes, ComponentRecord]]) -> list[Write]:
+        """The writes of components' records as they may reach the store now: with what is still in doubt. When
+        they have been put, :meth:`show` the records."""
+        return [
+            (Table.COMPONENT, key, encode_record(self.doubts.applied_to(key, record)))
+            for key, record in records
+        ]
+
+    def show(self, records: Iterable[tuple[bytes, ComponentRecord]]) -> None:
+        """Let reads see these records as they are, and the store, too, once nothing is in doubt."""
+        for key, record in records:
+            hold = self.doubts.last_hold((key,))
+            if hold is not None:
+                self.ledger.hold([(Table.COMPONENT, key, encode_record(record))], hold)
+
+    def put_record(self, key: bytes, record: ComponentRecord) -> None:
+        """Write the record of a component, some time soon."""
+        records = ((key, record),)
+        self.ledger.put(self.rows(records))
+        self.show(records)
+
+    def commit(
+        self,
+        writes: list[Write],
+        doubtful: Mapping[bytes, Mapping[bytes, TargetEntry]],
+        applied: list[tuple[TargetActionSink[Any, Any], list[Any]]],
+    ) -> None:
+        """Write what components have come to, once what they applied, now or before, is durable.
+
+        Args:
+            writes: What to write, with records as they are.
+            doubtful: The components → what has to be doubted until then.
+            applied: What they have applied that has yet to be settled.
+        """
+        hold = None if applied else self.doubts.last_hold(doubtful)
+        if hold is None and not applied:
+            self.ledger.put(writes)
+            return
+        hold = number = self.ledger.hold(writes, hold)
+        for key, entries in doubtful.items():
+            self.doubts.add(hold, key, entries)
+        if applied:
+            self.settler.add(applied, lambda settled: self._release(number, settled=settled))
+
+    def _release(self, hold: int, *, settled: bool) -> None:
+        kept, components = self.doubts.released(hold, settled=settled)
+        self.ledger.release(hold, keep=kept)
+        if not kept:
+            self.settled = False
+            for key in components:
+                self.note_rewritten(key)  # What is known of it is what the intent says.
 
     def own(self, key: bytes, owner: bytes | None) -> Write:
         """The write that makes ``owner`` the owner of a target state."""

@@ -67,7 +67,7 @@ async def submit(run: Run, parts: list[Part]) -> None:
         await submission.carry_out(changes)
     elif submission.plan.taken:
         # Nothing to apply, but a state has moved here: its two rows must change together.
-        run.ledger.put(submission.plan.intent(parts))
+        submission.intend(parts)
 
 
 def _touched(part: Part) -> list[bytes]:
@@ -104,7 +104,7 @@ class _Submission:
                     break
                 changes = self._plan_pending()
                 if not changes and self.plan.taken:
-                    self.run.ledger.put(self.plan.intent([part for part in self.parts if part.changed]))
+                    self.intend([part for part in self.parts if part.changed])
             if self.plan.stranded:
                 await self._retry_stranded()
         finally:
@@ -112,6 +112,12 @@ class _Submission:
                 if busy.get(key) is finished:
                     del busy[key]
             finished.resolve()
+
+    def intend(self, parts: list[Part]) -> None:
+        """Write what is known before a commit where no sink has to be called."""
+        records, more = self.plan.intent(parts)
+        self.run.ledger.put([*self.run.rows(records), *more])
+        self.run.show(records)
 
     async def _retry_stranded(self) -> None:
         """A container applied in this very submission may have brought the handler."""
@@ -177,7 +183,8 @@ class _Submission:
     async def _record_and_apply(self, changes: list[Change]) -> None:
         run = self.run
         touched_parts = list({change.part.key: change.part for change in changes}.values())
-        writes = self.plan.intent(touched_parts)
+        records, more = self.plan.intent(touched_parts)
+        writes = [*run.rows(records), *more]
         tickets = self._tickets(changes)
         if run.probing:
             run.probe.event("submit.record", self.parts[0].path, paths=[part.path for part in touched_parts])
@@ -197,6 +204,7 @@ class _Submission:
             self._one_done(None)
 
         run.ledger.record(writes, recorded)
+        run.show(records)
         while self._left:
             await run.scheduler.park(self)
         if error:
@@ -214,7 +222,7 @@ class _Submission:
             if not obstacles or part.error is None:
                 continue
             for owner, key in obstacles:
-                entry = self.plan.take_over(part, owner, key)
+                entry = self.plan.take_over(owner, key)
                 if entry is not None:
                     part.entries[key] = entry
             error, part.error = part.error, None
