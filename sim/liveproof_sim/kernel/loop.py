@@ -39,7 +39,17 @@ from liveproof_sim.kernel.face import Face
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.jobs import Jobs
 from liveproof_sim.kernel.modes import Fidelity, Limits, Observer, SimTimer, Timers
-from liveproof_sim.kernel.plumbing import BUILTIN, STEP, WAKEUP, completed_by, fails_outer, is_plumbing, is_task_step
+from liveproof_sim.kernel.plumbing import (
+    BUILTIN,
+    STEP,
+    WAKEUP,
+    completed_by,
+    fails_outer,
+    group_of,
+    is_plumbing,
+    is_task_step,
+    passes_on,
+)
 from liveproof_sim.kernel.traced import resource_of
 from liveproof_sim.kernel.waits import explain
 
@@ -129,7 +139,7 @@ class SimLoop(Face):
         entry: Entry = (self._next(), handle, (), None)
         if self.causes is not None:
             assert self.accesses is not None
-            if callback is _stop_loop or is_plumbing(callback, args):
+            if callback is _stop_loop or passes_on(callback, args):
                 self._plumb.append(entry)
             else:
                 self.causes.made(entry)
@@ -394,6 +404,8 @@ class SimLoop(Face):
             _, handle, _, _ = self._plumb.popleft()
             if handle._cancelled:
                 continue
+            if (group := group_of(handle._callback)) is not None:
+                self.accesses.add(("group", self.accesses.name(group)))
             future = completed_by(handle._callback, handle._args)
             if future is not None:
                 self.causes.contributed(future)

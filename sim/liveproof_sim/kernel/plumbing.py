@@ -19,7 +19,8 @@ from typing import Any
 
 from liveproof_sim.errors import SimulatorBug
 
-__all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "fails_outer", "is_plumbing", "is_task_step", "silent"]
+__all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "fails_outer", "group_of", "is_plumbing", "is_task_step",
+           "passes_on", "silent"]
 
 BUILTIN: type = type(len)
 WAKEUP = "task_wakeup"
@@ -111,11 +112,28 @@ def completed_by(callback: Any, args: Sequence[Any]) -> Any:
     if code in _COMPLETES:
         free = _COMPLETES[code]
         return args[0] if free is None else function.__closure__[code.co_freevars.index(free)].cell_contents
-    if code is _GROUP:
-        group = function.__self__
-        failed = group._aborting or group._errors or getattr(args[0], "_exception", None) is not None
-        return None if failed else group._on_completed_fut
-    return None
+    group = group_of(callback)
+    return None if group is None or _group_failed(callback, args) else group._on_completed_fut
+
+
+def passes_on(callback: Any, args: Sequence[Any]) -> bool:
+    """Whether it is one of the library's that only pass a result on, even if nobody waits for it yet."""
+    function = callback.func if type(callback) is partial else callback
+    code = getattr(function, "__code__", None)
+    if group_of(callback) is not None:
+        return not _group_failed(callback, args)
+    return code in _COMPLETES or code in _SILENT
+
+
+def group_of(callback: Any) -> Any:
+    """The task group whose own callback it is, if it is one."""
+    function = callback.func if type(callback) is partial else callback
+    return function.__self__ if getattr(function, "__code__", None) is _GROUP else None
+
+
+def _group_failed(callback: Any, args: Sequence[Any]) -> bool:
+    group = group_of(callback)
+    return bool(group._aborting or group._errors or getattr(args[0], "_exception", None) is not None)
 
 
 def fails_outer(callback: Any, args: Sequence[Any]) -> bool:

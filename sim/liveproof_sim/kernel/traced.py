@@ -303,6 +303,14 @@ def _sized(original: Any, self: asyncio.Queue[Any]) -> Any:
     return original(self)
 
 
+def _leave(original: Any, self: asyncio.TaskGroup, *args: Any) -> Any:
+    """Whether the group has to be waited for depends on who has ended."""
+    accesses = here()
+    if accesses is not None:
+        accesses.read(("group", accesses.name(self)))
+    return original(self, *args)
+
+
 def _init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
     original(self, *args, **kwargs)
     accesses = here()
@@ -313,7 +321,8 @@ def _init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
 def _patches() -> list[tuple[type, str, Any]]:
     primitives = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Queue, asyncio.Barrier)
     return [
-        *((each, "__init__", _init) for each in primitives),
+        *((each, "__init__", _init) for each in (*primitives, asyncio.TaskGroup)),
+        (asyncio.TaskGroup, "__aexit__", _leave),
         (asyncio.Lock, "acquire", _acquire),
         (asyncio.Lock, "release", _release),
         (asyncio.Lock, "locked", _locked),

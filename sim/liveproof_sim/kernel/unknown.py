@@ -9,7 +9,7 @@ from liveproof_sim.kernel.accesses import Accesses
 from liveproof_sim.kernel.choices import Entry
 from liveproof_sim.kernel.jobs import Job
 from liveproof_sim.kernel.naming import frames_of
-from liveproof_sim.kernel.plumbing import completed_by
+from liveproof_sim.kernel.plumbing import completed_by, group_of
 from liveproof_sim.kernel.watching import declared
 
 __all__ = ["note_unknown"]
@@ -31,7 +31,9 @@ def note_unknown(entry: Entry, accesses: Accesses) -> None:
 
 
 def _note_callback(handle: Any, accesses: Accesses) -> None:
-    if completed_by(handle._callback, handle._args) is None:
+    if (group := group_of(handle._callback)) is not None:  # somebody has failed
+        accesses.write(("group", accesses.name(group)))
+    elif completed_by(handle._callback, handle._args) is None:
         _note_function(handle._callback, accesses)
 
 

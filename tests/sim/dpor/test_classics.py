@@ -87,8 +87,8 @@ def test_source_sets_find_the_same_and_may_run_into_the_sleep_set() -> None:
 
 
 def agree(found: Found, every: Found) -> None:
-    """The reduction ran each class that there is, once."""
+    """The reduction ran each class that there is, once, to its end. (It may have given executions up half-way: where
+    what a step touches depends on what ran before.)"""
     assert found.classes == every.classes
     assert found.executions == len(found.classes)
-    assert found.redundant == 0
     assert found.endings == every.endings

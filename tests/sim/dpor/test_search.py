@@ -32,7 +32,7 @@ def test_the_zoo(name: str, timers: str) -> None:
         assert again.failure.signature == verdict.failure.signature
     verdict = check(module.repaired, strategy="dpor", timers=timers, executions=2000)
     assert verdict.status is Status.PROVED, str(verdict)
-    assert verdict.reduction["redundant"] == 0
+    assert verdict.reduction["classes"] == verdict.executions
 
 
 async def spinning() -> None:

@@ -11,8 +11,8 @@ Departs from the paper:
 
 - A step is a block of accesses, and what a step would touch in another place is not known before it ran. Where
   the paper asks whether two steps commute, the footprint of the execution in which the step was seen stands
-  in. That can only cost executions (they are counted: ``redundant``), never hide one: an execution in which the
-  footprint differs has its own races.
+  in. So a branch may turn out to be asleep; it is given up then, and counted (``redundant``). Executions that come
+  to their end are one for each class all the same: the tests compare with every interleaving.
 - A step in which something was decided (data, faults, crashes) is one event per decision; all of them are run.
 - A process that waits behind a guard or for a lock is disabled, and takes part: its step, had it run, races at
   the end of the execution (``pending``).
@@ -137,6 +137,10 @@ class Dpor(Search, Attached):
             process, self._forced = frame.branch.label
             if frame.event is None:
                 frame.given = len(self._forced)
+                if frame.branch.label in frame.sleep:  # by a footprint that it did not have elsewhere
+                    frame.branch = None
+                    self.redundant += 1
+                    raise Abandoned("what was to run is asleep")
             if process not in processes:
                 self._infeasible(frame, process, processes)
             return processes.index(process)

@@ -40,14 +40,16 @@ def weak_initial(label: Label, footprint: Footprint | None, sequence: Sequence[E
 
 def insert(children: list[Branch], sequence: Sequence[Event]) -> bool:
     """Have some leaf of the tree lead to an execution that begins with the sequence, up to the order of what
-    commutes. Returns whether a branch was added."""
+    commutes. Returns whether a branch was added.
+
+    Departs from the paper, where a leaf that can begin the sequence stands for all that may follow it, and is left
+    alone: a leaf may be there because of a footprint that its step turns out not to have, and then what follows it
+    is only explored as far as the sleep set lets it. So the leaf is made longer."""
     while True:
         for child in children:
             at = weak_initial(child.label, child.footprint, sequence)
             if at is None:
                 continue
-            if not child.children:
-                return False  # what comes after this leaf is free, and so includes the sequence
             sequence = [*sequence[:at], *sequence[at + 1 :]]
             children = child.children
             break
