@@ -49,7 +49,7 @@ SCENARIOS = (
     Entry("folder watcher of the page", ("FEED-1",), folder_watcher_sim.the_page),
     Entry("folder watcher that minds overflow", ("FEED-1", "FEED-2"), folder_watcher_sim.minds_overflow),
     Entry("folder by walk_dir", ("FEED-1", "FEED-2"), folder_watcher_sim.walk_dir),
-    Entry("ProcessAll of the page", ("MODE-1", "MODE-3", "DUR-3", "RDY-3"), process_all.process_all),
+    Entry("ProcessAll of the page", ("MODE-1", "MODE-2", "MODE-3", "DUR-3", "RDY-3"), process_all.process_all),
     Entry("updates that race with update_full", ("ORD-1", "ORD-2"), process_all.racing),
     Entry("failures and cancellations anywhere", ("RDY-1", "RDY-3", "RDY-5", "FAIL-1", "FAIL-2"), stops.trouble),
     Entry("a stop at any moment", ("MODE-3", "RDY-1", "DUR-3"), stops.stopped),
