@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from scenarios.live import PLANTED, SCENARIOS, Entry
+from scenarios import live, recovery
+from scenarios.live import Entry
 
 __all__ = ["ENDLESS", "ENTRIES", "INTERLEAVINGS_MAX", "LARGE_MAX", "PARTS", "SMALL_MAX", "Part", "Piece", "pieces"]
 
@@ -27,17 +28,17 @@ class Part(NamedTuple):
     planted: bool = False
 
 
-# Scenarios of recovery have their place after those of the live components, as a part like these two.
 PARTS = (
-    Part("live", "Live components", SCENARIOS),
-    Part("planted", "Planted twins", PLANTED, planted=True),
+    Part("live", "Live components", live.SCENARIOS),
+    Part("recovery", "Recovery", recovery.SCENARIOS),
+    Part("planted", "Planted twins", live.PLANTED, planted=True),
 )
 ENTRIES = {(part.name, entry.name): entry for part in PARTS for entry in part.entries}
 
 SMALL_MAX = 35
 LARGE_MAX = 300
 """interleavings, by the number of operations alone: how many programs have by what they wait for is found out"""
-INTERLEAVINGS_MAX = 1_500
+INTERLEAVINGS_MAX = {"small": 200, "large": 1_500}
 """a program that turns out to have more is given up"""
 SMALL_SEEDS = 20_000
 LARGE_SEEDS = 500
@@ -49,7 +50,7 @@ class Piece(NamedTuple):
     """Something to run."""
 
     part: str
-    """"live", "planted", "zoo", "small" or "large" """
+    """"live", "recovery", "planted", "zoo", "small" or "large" """
     name: str
     executions: int = 0
     """at most; of random programs: the first seed"""
