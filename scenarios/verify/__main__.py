@@ -33,8 +33,8 @@ def arguments() -> argparse.Namespace:
         prog="python -m scenarios.verify", description="Run the long verification, and write the page about it."
     )
     parser.add_argument("--executions", type=_count, metavar="N", help="of each scenario (default: its own number)")
-    parser.add_argument("--only", metavar="NAME", help="what has this in its name; writes build/verify/verification.md")
-    parser.add_argument("--minutes", type=float, metavar="M", help="begin nothing after that; it is listed as not run")
+    parser.add_argument("--only", metavar="NAME", help="what has this in its name; the page goes to build/")
+    parser.add_argument("--minutes", type=float, metavar="M", help="what has not begun by then is not run")
     parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="processes (default 2)")
     parser.add_argument("--resume", action="store_true", help="keep the results of the same code, run the rest")
     parser.add_argument("--report", type=Path, metavar="FILE", help=f"the page (default {REPORT})")

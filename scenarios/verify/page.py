@@ -95,13 +95,14 @@ def _summary(run: Run) -> Iterator[str]:
     twins = [result for result in run.done("zoo") if result.status == "proved"]
     if twins:
         yield (
-            f"- **Proved:** {plural(len(twins), 'small program')}, the repaired twins of the zoo: every order of each "
+            f"- **Proved:** {plural(len(twins), 'small program')}, repaired twins of the zoo: every order of each "
             "was run, up to the order of independent steps."
         )
     programs = [result.counts for part in ("small", "large") for result in run.done(part)]
     if programs:
         agreed = sum(each["programs"] for each in programs)
-        word = "agreed" if all(result.ok for part in ("small", "large") for result in run.done(part)) else "**differed**"
+        ok = all(result.ok for part in ("small", "large") for result in run.done(part))
+        word = "agreed" if ok else "**differed**"
         yield (
             f"- **Compared:** the reduction that such proofs rest on, with brute force on "
             f"{plural(agreed, 'random program')}: it {word}."
@@ -135,7 +136,8 @@ def _contract(run: Run) -> Iterator[str]:
         "*Excluded* is said of the least sampled one: a failure that strikes more often than once in so many "
         "executions would have been seen there with a chance of 95 %, if it is the strategies' draws that decide."
     )
-    yield from ("", "| id | verdict | scenarios | executions | seconds | excluded: one in |", "|---|---|---|--:|--:|--:|")
+    yield from ("", "| id | verdict | scenarios | executions | seconds | excluded: one in |")
+    yield "|---|---|---|--:|--:|--:|"
     for family, count in IDS.items():
         for place in range(1, count + 1):
             yield _id(run, f"{family}-{place}")
@@ -266,7 +268,7 @@ def _programs(run: Run) -> Iterator[str]:
     yield (
         "Random programs of two to four tasks: variables, locks, events, a queue, cancellation. Brute force runs every "
         "interleaving and collects the distinct partial orders and what the programs ended with. The reduction has "
-        "to come to the same ones, with one execution for each partial order. *Given up*: those with more than "
+        "to come to the same ones, with one execution for each. *Given up*: those with more than "
         f"{' or '.join(number(most) for most in INTERLEAVINGS_MAX.values())} interleavings. Steps take no time here."
     )
     yield from (
