@@ -40,6 +40,7 @@ SCENARIOS = (
     Entry("programs of live children that fail", (*ORD, "RDY-1", "FAIL-1"), programs.lively_narrow),
     Entry("programs of which one is cancelled", (*ORD, "RDY-1"), programs.impatient),
     Entry("programs while the target fails", ("GC-1", "GC-5", "FAIL-2", "DUR-2", "RDY-1"), programs.stormy),
+    Entry("the same on a store that flushes", ("GC-1", "GC-5", "FAIL-2", "DUR-2"), programs.stormy_and_flushed),
     Entry("map view", FEED, maps.view),
     Entry("map view, unruly", FEED, maps.unruly_view),
     Entry("map feed", FEED, maps.feed),
