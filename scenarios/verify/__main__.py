@@ -1,10 +1,11 @@
 """``python -m scenarios.verify``: run all of it, and write the page. Exit code 1: something failed; 3: not all
-was run, because the time was up.
+was run, because the time was up; 130: interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -88,5 +89,16 @@ def _exit_code(planned: list[Piece], results: dict[str, Result]) -> int:
     return 0 if all(piece.key in results and not results[piece.key].cut for piece in planned) else 3
 
 
+def main() -> int:
+    """The command. A run that is told to end is an interrupted one."""
+    options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return verify(options)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same with --resume goes on from here\n")
+        return 130
+
+
 if __name__ == "__main__":
-    sys.exit(verify(arguments()))
+    sys.exit(main())

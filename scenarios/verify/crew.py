@@ -6,9 +6,10 @@ then is not run, and what has begun is given the time that is left.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
@@ -21,6 +22,20 @@ from scenarios.verify.work import Result, run
 __all__ = ["crew"]
 
 
+@contextlib.contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """The processes. None of them outlives an interruption, whatever it is at."""
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    with pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 def crew(
     planned: Sequence[Piece], *, jobs: int, deadline: float | None, folder: Path, told: Callable[[Result], None]
 ) -> None:
@@ -29,10 +44,9 @@ def crew(
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     waiting = list(reversed(planned))
     running: dict[Future[Result], Piece] = {}
-    context = multiprocessing.get_context("spawn")
     with (
         Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
-        ProcessPoolExecutor(jobs, mp_context=context) as pool,
+        _pool(jobs) as pool,
     ):
         bar = progress.add_task("", total=len(planned))
         while waiting or running:

@@ -321,8 +321,8 @@ def _meaning() -> list[str]:
         "- **Proved** means that every order was run (by reduction: up to the order of steps that do not touch the "
         "same things), under the assumptions that stand with it. It is said of the zoo's repaired "
         "twins and of nothing else.",
-        "- The runtime runs unmodified, but on fakes of time, files, feeds, targets and store. That a fake is like the "
-        "real thing is tested elsewhere (`liveproof.testing`, `tests/sim/fakes`, `tests/durability`).",
+        "- The runtime runs unmodified, but on fakes of time, files, feeds, targets and store. That a fake is like "
+        "the real thing is tested elsewhere (`liveproof.testing`, `tests/sim/fakes`, `tests/durability`).",
         "- Orders are all those of ready tasks, not only those that stock asyncio makes today.",
     ]
 
