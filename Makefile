@@ -46,7 +46,7 @@ imports: .venv/.installed
 
 # As much as two idle cores do in less than twenty minutes. The last of two options counts: ARGS may ask for more.
 verify: .venv/.installed
-	@.venv/bin/python -m scenarios.verify --jobs $(WORKERS) --executions 4000 $(ARGS)
+	@.venv/bin/python -m scenarios.verify --jobs $(WORKERS) --executions 2000 $(ARGS)
 
 # What things cost, then liveproof side by side with cocoindex, which is asked to send no statistics.
 bench: export COCOINDEX_DISABLE_USAGE_TRACKING = 1
