@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 
 import liveproof as coco
+from liveproof_sim import World
+from liveproof_sim.explore.strategies import NAMES
+from liveproof_sim.properties import Monitors
 from tests.scenarios.page_modules import module
 from tests.scenarios.page_world import Runs, eventually
 from tests.tidy.source import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
+PLUGIN = "".join(path.read_text("utf-8") for path in (ROOT / "sim/liveproof_sim/pytest_plugin").glob("*.py"))
 DEADLINE_S = 120.0
 EXAMPLE_LINES_MAX = 25
 
@@ -25,7 +29,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-NOTES, WATCHER, TEST = blocks("python")
+NOTES, WATCHER, TEST, EXPLORED, RACE = blocks("python")
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -79,7 +83,7 @@ def test_the_commands(folder: Path) -> None:
 def test_the_targets_of_make() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     named = re.findall(r"\bmake (\w+)", "\n".join(blocks("sh")))
-    assert {"demo", "test", "check", "bench"} == set(named) <= set(targets)
+    assert {"demo", "test", "check", "verify", "bench"} == set(named) <= set(targets)
 
 
 def test_the_places() -> None:
@@ -110,9 +114,40 @@ async def test_the_live_component(tmp_path: Path) -> None:
 
 def test_the_test(folder: Path) -> None:
     (folder / "test_notes.py").write_text(TEST)
+    assert "1 passed" in pytest_says(folder, "test_notes.py")
+
+
+def test_the_explored_test(tmp_path: Path) -> None:
+    (tmp_path / "test_docs.py").write_text(EXPLORED)
+    plugin = ["-p", "liveproof_sim.pytest_plugin"]
+    said = pytest_says(tmp_path, *plugin, "--sim-executions=30", "test_docs.py")
+    assert "1 explored (seed 0): 1 sampled" in said
+    assert "1 passed" in pytest_says(tmp_path, *plugin, "--real", "test_docs.py")
+
+
+def test_the_race(tmp_path: Path) -> None:
+    (tmp_path / "race.py").write_text(RACE)
+    assert run("race.py", cwd=tmp_path).startswith("proved in 4 executions (dpor), assuming that ")
+    (tmp_path / "race.py").write_text(RACE.replace("in (1, 2)", "== 2"))
+    assert run("race.py", cwd=tmp_path).startswith("failed after ")
+
+
+def test_what_it_says_of_the_simulator_is_there() -> None:
+    (strategies,) = re.findall(r"^\| strategy \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\| (`.*?) \|", strategies, re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", " ".join(rows)), "dpor-source"} == set(NAMES)
+    (world,) = re.findall(r"^\| of `world` \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    for row in re.findall(r"^\| (`.*?) \|", world, re.MULTILINE):
+        for name in re.findall(r"`(\w+)[(`]", row):
+            assert hasattr(World, name) or name in ("check", "store", "clock", *vars(Monitors)), name
+    for option in re.findall(r"--(?:sim-\w+|real)", README):
+        assert option in PLUGIN, option
+
+
+def pytest_says(folder: Path, *arguments: str) -> str:
     environ = os.environ | {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "test_notes.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", *arguments],
         cwd=folder,
         env=environ,
         capture_output=True,
@@ -121,7 +156,7 @@ def test_the_test(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
+    return done.stdout
 
 
 def test_what_it_says_of_the_operator_is_there() -> None:
