@@ -15,12 +15,13 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet 
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types imports bench lock lock-peers clean
+.PHONY: help demo test check lint types imports verify bench lock lock-peers clean
 
 help:
 	@echo "make demo     the folder watcher, live, then in the simulator"
 	@echo "make test     the tests; some of them: make test ARGS='-k name'"
 	@echo "make check    lint, types and imports: ruff, mypy --strict, the layers"
+	@echo "make verify   the long verification; writes reports/verification.md; all of it: ARGS='--executions 10000'"
 	@echo "make bench    the benchmarks; writes reports/benchmarks.md and reports/simulator-speed.md"
 	@echo "make lock     lock the newest versions of what the project is developed with"
 	@echo "make clean    remove what the other targets made"
@@ -42,6 +43,10 @@ types: .venv/.installed
 
 imports: .venv/.installed
 	@.venv/bin/lint-imports --no-logo
+
+# As much as two idle cores do in less than twenty minutes. The last of two options counts: ARGS may ask for more.
+verify: .venv/.installed
+	@.venv/bin/python -m scenarios.verify --jobs $(WORKERS) --executions 2000 $(ARGS)
 
 # What things cost, then liveproof side by side with cocoindex, which is asked to send no statistics.
 bench: export COCOINDEX_DISABLE_USAGE_TRACKING = 1

@@ -62,7 +62,8 @@ async def process_all(world: World) -> None:
             data.pop(key, None)
         else:
             data[key] = 10 + number
-    contract.agree((lived := dict(target.entries)) and lived, lived)
+    await world.start(app, live=True)
+    contract.agree(target.entries, (await world.afresh(app))["process_all"])
 
 
 async def racing(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import liveproof as coco
 from liveproof_sim import World
+from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.fakes.targets import Target
 from liveproof_sim.properties.model import Call, Part, Path, meanings
 
@@ -235,6 +236,12 @@ shared = scenario_of(shared=True)
 impatient = scenario_of(impatient=True, nested=True, limit=(None, 1))
 lively = scenario_of(live=True, nested=True)
 lively_narrow = scenario_of(live=True, nested=True, failing=True, tasks=3, calls=2, limit=(1, 2))
+
+
+async def stormy_and_flushed(world: World) -> None:
+    """The same, on a store that takes its time to write and to flush."""
+    world.store = SimStore(durability="power", journal_bytes=0)
+    await stormy(world)
 
 
 async def stormy(world: World) -> None:

@@ -401,21 +401,18 @@ def test_MODE_3_cancelled_at_any_moment(tmp_path: Path, live: bool, limit: int |
             before = asyncio.all_tasks()
             task = asyncio.ensure_future(machine.update(main, live=live))
             await ticks(chance.below(160))
-            clock = asyncio.get_running_loop().time
-            at_s = clock()
             task.cancel()
             await ticks(1)
             started = len(log)
             with contextlib.suppress(asyncio.CancelledError):
                 await ends(task)
-            assert clock() - at_s < 1, "the end takes too long"
             new = [entry for entry in log[started:] if entry.startswith("start")]
             assert new == [], f"seed {seed}: {new} started after the cancellation"
             await ticks(3)
             assert asyncio.all_tasks() == before, f"seed {seed}: tasks left over"
             for handle in handles:
                 with contextlib.suppress(StoppedError):
-                    await ends(handle.ready(), within_s=1)
+                    await ends(handle.ready())
 
         run(go)
         machine.close()
@@ -480,7 +477,7 @@ def test_MODE_3_cancelled_while_it_waits_for_its_turn(machine: Machine) -> None:
         second.cancel()
         try:
             with pytest.raises(asyncio.CancelledError):
-                await ends(second, within_s=1)
+                await ends(second)
         finally:
             gate.set()
             await first

@@ -1,0 +1,30 @@
+"""Scenarios in which the power fails, or a target refuses; and what they are compared with, without a cut.
+
+``SCENARIOS`` is what ``make verify`` runs. Planted bugs for them are mutants of the runtime: ``tests/mutants``.
+"""
+
+from __future__ import annotations
+
+from scenarios.live import Entry
+from scenarios.recovery import catch_up, folder, live_moves, operators
+
+__all__ = ["SCENARIOS"]
+
+SCENARIOS = (
+    Entry("any versions, cut anywhere", ("DUR-1", "DUR-2", "DUR-3", "GC-1"), catch_up.any_versions),
+    Entry("deletions that are refused", ("DUR-1", "GC-5"), catch_up.retried_delete),
+    Entry("states that move", ("GC-4",), catch_up.moved_state),
+    Entry("states that are taken over", ("DUR-1", "GC-4"), catch_up.taken_over),
+    Entry("states that are taken back", ("DUR-1", "GC-4"), catch_up.taken_back),
+    Entry("folders made, rebuilt and destroyed", ("DUR-1", "GC-1"), catch_up.containers),
+    Entry("a store of another format", (), catch_up.newer_format),
+    Entry("two processes on one store", ("DUR-4",), catch_up.two_processes),
+    Entry("a folder caught up", ("DUR-1", "DUR-3"), folder.catch_up),
+    Entry("a folder followed live", ("DUR-1", "DUR-3"), folder.live),
+    Entry("readers of a folder", (), folder.readers_see_whole_files),
+    Entry("states that move in a live component", ("DUR-1", "GC-4"), live_moves.moves),
+    Entry("operations by two tasks", ("ORD-1", "ORD-5", "RDY-2"), operators.programs),
+    Entry("full updates as barriers", ("ORD-2",), operators.full_is_a_barrier),
+    Entry("a live child that is deleted", ("ORD-6", "GC-2"), operators.deleted_child),
+    Entry("handles of replaced operations", ("ORD-4", "ORD-5"), operators.replaced_handles),
+)

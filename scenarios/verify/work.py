@@ -1,0 +1,241 @@
+"""Runs one piece of the plan, in whatever process."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+import re
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from liveproof_sim import Status, Verdict, check, replay
+from liveproof_sim.explore.execution import Scenario
+from liveproof_sim.explore.scenario import place_of
+from liveproof_sim.explore.verdict import StopReason
+from liveproof_sim.report import page
+from liveproof_sim.trace import dump
+from scenarios.verify.plan import ENDLESS, ENTRIES, INTERLEAVINGS_MAX, LARGE_MAX, SMALL_MAX, Piece
+from tests.sim.dpor.oracle import TooManyError, brute, reduced
+from tests.sim.dpor.random_programs import Program, generate, scenario_of
+
+__all__ = ["FOUND_WITHIN", "PROVED_WITHIN", "Result", "run"]
+
+FOUND_WITHIN = 1_000
+PROVED_WITHIN = 20_000
+"""executions: of a bug of the zoo by the default portfolio, of its twin by partial-order reduction"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a piece."""
+
+    key: str
+    wanted: int
+    """executions that were asked for"""
+    ok: bool
+    text: str
+    """the verdict in words"""
+    seconds: float
+    """of the wall"""
+    executions: int = 0
+    behaviours: int = 0
+    status: str = ""
+    unseen: float = 1.0
+    excluded_above: float = 1.0
+    missed: tuple[str, ...] = ()
+    cut: bool = False
+    """whether the time was up before all was run"""
+    token: str = ""
+    left: tuple[str, ...] = ()
+    """files with the report of a failure"""
+    counts: dict[str, Any] = field(default_factory=dict)
+    """of the zoo and of random programs: what there is to tell"""
+
+
+def run(piece: Piece, seconds: float | None, folder: Path) -> Result:
+    """The piece, in at most so many seconds if that can be helped. Files of a failure go to the folder."""
+    began = time.perf_counter()
+    logger = logging.getLogger("liveproof")
+    if not logger.handlers:  # what fails in a scenario fails on purpose, a few times in each execution
+        logger.addHandler(logging.NullHandler())
+    try:
+        if piece.part == "zoo":
+            return _zoo(piece, folder)
+        if piece.part in ("small", "large"):
+            return _programs(piece, seconds)
+        return _scenario(piece, seconds, folder)
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the other pieces are run
+        (folder / f"{slug(piece)}.txt").write_text(traceback.format_exc(), "utf-8")
+        text = f"{type(error).__name__}: {error}"
+        spent = time.perf_counter() - began
+        return Result(piece.key, piece.executions, ok=False, text=text, seconds=spent, status="error")
+
+
+def slug(piece: Piece) -> str:
+    """A name for files."""
+    return re.sub(r"[^a-z0-9]+", "-", piece.key.lower()).strip("-")
+
+
+def _scenario(piece: Piece, seconds: float | None, folder: Path) -> Result:
+    entry = ENTRIES[piece.part, piece.name]
+    planted = piece.part == "planted"
+    verdict = check(entry.scenario, executions=piece.executions, seconds=seconds)
+    failure = verdict.failure
+    if planted:
+        ok = failure is not None and all(str(failure.exception).startswith(f"{id_}: ") for id_ in entry.ids)
+        ok = ok and _replays(entry.scenario, verdict)
+    else:
+        ok = verdict.exit_code == 0
+    text = str(verdict)
+    if failure is not None:
+        text = str(failure.exception).partition("\n")[0] or type(failure.exception).__name__
+    return Result(
+        piece.key,
+        piece.executions,
+        ok,
+        text,
+        verdict.seconds,
+        verdict.executions,
+        verdict.behaviours,
+        verdict.status.value,
+        verdict.unseen,
+        verdict.excluded_above,
+        tuple(verdict.missed),
+        cut=verdict.reason is StopReason.SECONDS,
+        token="" if ok or failure is None else failure.token,
+        left=() if ok else leave(verdict, entry.scenario, folder, slug(piece)),
+    )
+
+
+def _replays(scenario: Scenario, verdict: Verdict) -> bool:
+    """Whether the token of the failure shows it again."""
+    assert verdict.failure is not None, "it was found"
+    again = replay(scenario, verdict.failure.token).failure
+    return again is not None and again.signature == verdict.failure.signature
+
+
+def leave(verdict: Verdict, scenario: Scenario, folder: Path, name: str) -> tuple[str, ...]:
+    """The report of a failure as a page and as text, and its trace."""
+    failure = verdict.failure
+    if failure is None or failure.trace is None:
+        return ()
+    paths = [folder / f"{name}.{kind}" for kind in ("html", "txt", "jsonl")]
+    command = f"liveproof replay {paths[2]}"
+    paths[0].write_text(page(verdict, place_of(scenario), command=command), "utf-8")
+    paths[1].write_text(f"{failure.report}\n", "utf-8")
+    paths[2].write_text(dump(failure.trace), "utf-8")
+    return tuple(path.as_posix() for path in paths)
+
+
+def _zoo(piece: Piece, folder: Path) -> Result:
+    """The bug has to be found by the portfolio and by reduction; of the twin, every order is right, up to the
+    order of independent steps and, because that rests on the reduction, all of them as well."""
+    began = time.perf_counter()
+    module = importlib.import_module(f"scenarios.zoo.{piece.name}")
+    endless = piece.name in ENDLESS
+    found = {"portfolio": check(module.buggy, executions=FOUND_WITHIN)}
+    twins = {}
+    if endless:
+        twins["portfolio"] = check(module.repaired, executions=FOUND_WITHIN)
+    else:
+        found["dpor"] = check(module.buggy, strategy="dpor", executions=PROVED_WITHIN)
+        for timers in ("discrete", "late"):
+            twins[timers] = check(module.repaired, strategy="dpor", timers=timers, executions=PROVED_WITHIN)
+        twins["dfs"] = check(module.repaired, strategy="dfs", executions=PROVED_WITHIN)
+    wanted = Status.SAMPLED if endless else Status.PROVED
+    wrong = [
+        f"the bug, by {how}, is {verdict.status.value} after {verdict.executions}"
+        for how, verdict in found.items()
+        if not _replayed(module.buggy, verdict)
+    ]
+    left: list[str] = []
+    for how, verdict in twins.items():
+        if verdict.status is not wanted:
+            wrong.append(f"the repaired twin, {how}, is {verdict.status.value} after {verdict.executions}")
+            left += leave(verdict, module.repaired, folder, f"{slug(piece)}-{how}")
+    return Result(
+        piece.key,
+        0,
+        not wrong,
+        "; ".join(wrong) or "found, and its twin holds",
+        time.perf_counter() - began,
+        sum(verdict.executions for verdict in (*found.values(), *twins.values())),
+        status="wrong" if wrong else wanted.value,
+        left=tuple(left),
+        counts={
+            "found": {how: verdict.executions for how, verdict in found.items()},
+            "twins": {how: [verdict.status.value, verdict.executions] for how, verdict in twins.items()},
+            "assumptions": {how: verdict.assumptions for how, verdict in twins.items()},
+            "unsound": any(verdict.status is Status.PROVED for verdict in found.values()),
+            "opaque": next(iter(twins.values())).opaque,
+        },
+    )
+
+
+def _replayed(scenario: Scenario, verdict: Verdict) -> bool:
+    return verdict.failure is not None and _replays(scenario, verdict)
+
+
+def interleavings(program: Program) -> int:
+    """How many ways there are to merge its tasks, each with a step to begin and one for each operation."""
+    lengths = [len(task) + 1 for task in program]
+    number = math.factorial(sum(lengths))
+    for length in lengths:
+        number //= math.factorial(length)
+    return number
+
+
+def _programs(piece: Piece, seconds: float | None) -> Result:
+    """Random programs by reduction and by brute force: the same partial orders, each of them once."""
+    began = time.perf_counter()
+    low, high = (0, SMALL_MAX) if piece.part == "small" else (SMALL_MAX, LARGE_MAX)
+    counts = dict.fromkeys(["programs", "given up", "interleavings", "classes", "reduced", "redundant"], 0)
+    wrong, cut = [], False
+    for seed in range(piece.executions, piece.last):
+        program = generate(seed)
+        if not low < interleavings(program) <= high:
+            continue
+        if seconds is not None and time.perf_counter() - began >= seconds:
+            cut = True
+            break
+        try:
+            told = _compare(program, counts, INTERLEAVINGS_MAX[piece.part])
+        except TooManyError:
+            counts["given up"] += 1
+            continue
+        counts["programs"] += 1
+        if told:
+            wrong.append(f"seed {seed}: {told}; the program is {program!r}")
+    return Result(
+        piece.key,
+        piece.executions,
+        not wrong,
+        "; ".join(wrong) or "agreed",
+        time.perf_counter() - began,
+        counts["interleavings"] + counts["reduced"],
+        status="wrong" if wrong else "agreed",
+        cut=cut,
+        counts=counts,
+    )
+
+
+def _compare(program: Program, counts: dict[str, int], most: int) -> str:
+    """What is wrong, or nothing."""
+    outcomes: dict[str, None] = {}
+    every = brute(scenario_of(program, outcomes), outcomes, most)
+    few = reduced(scenario_of(program, outcomes), outcomes)
+    counts["interleavings"] += every.executions
+    counts["classes"] += len(every.classes)
+    counts["reduced"] += few.executions
+    counts["redundant"] += few.redundant
+    if every.classes != few.classes:
+        return f"{len(every.classes)} partial orders by brute force, {len(few.classes)} by reduction"
+    if every.endings != few.endings:
+        return f"endings differ: {sorted(every.endings ^ few.endings)!r}"
+    if few.executions != len(few.classes):
+        return f"{few.executions} executions for {len(few.classes)} partial orders"
+    return ""
