@@ -127,7 +127,7 @@ def passes_on(callback: Any, args: Sequence[Any]) -> bool:
 
 def group_of(callback: Any) -> Any:
     """The task group whose own callback it is, if it is one."""
-    function = callback.func if type(callback) is partial else callback
+    function: Any = callback.func if type(callback) is partial else callback
     return function.__self__ if getattr(function, "__code__", None) is _GROUP else None
 
 

@@ -127,8 +127,7 @@ def delattr_(thing: Any, name: str) -> None:
 
 MAPPINGS = (dict, defaultdict, OrderedDict, Counter)
 SEQUENCES = (list, deque, bytearray)
-SET: type = type({0})
-CONTAINERS = (*MAPPINGS, *SEQUENCES, SET)
+CONTAINERS = (*MAPPINGS, *SEQUENCES, set)
 
 
 def _key(thing: Any, key: Any) -> Hashable:

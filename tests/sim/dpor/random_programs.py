@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -24,6 +25,18 @@ def generate(seed: int, kinds: list[str] | None = None) -> Program:
         [(chance.choice([*some, "set", "get"]), chance.randrange(2)) for _ in range(chance.randrange(1, most + 1))]
         for _ in range(tasks)
     ]
+
+
+def interleavings_min(program: Program) -> int:
+    """At least so many orders of its steps there are, had nobody to wait: to pass over what is too large."""
+    steps = [1 + sum(MORE_STEPS.get(op, 1) for op, _ in ops) for ops in program]
+    orders = math.factorial(sum(steps))
+    for count in steps:
+        orders //= math.factorial(count)
+    return orders
+
+
+MORE_STEPS = {"both": 0, "lock": 2, "gather": 3}
 
 
 class Shared:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from tests.sim.dpor import classics
 from tests.sim.dpor.oracle import Found, brute, reduced
 
 # program, its partial orders, how it may end
-COUNTS = {
+COUNTS: dict[str, tuple[Any, int]] = {
     "readers 1": (classics.readers(1), 2),
     "readers 3": (classics.readers(3), 8),
     "readers 6": (classics.readers(6), 64),
@@ -64,9 +67,9 @@ def test_as_every_interleaving_together_shows(name: str) -> None:
     ("make", "count", "interleavings"),
     [(classics.lost_update, 4, 6), (classics.guarded_update, 2, None), (classics.cache, 4, 6)],
 )
-def test_outcomes(make: object, count: int, interleavings: int | None) -> None:
+def test_outcomes(make: Callable[..., Any], count: int, interleavings: int | None) -> None:
     outcomes: dict[str, None] = {}
-    program = make(outcomes)  # type: ignore[operator]
+    program = make(outcomes)
     found, every = reduced(program, outcomes), brute(program, outcomes)
     agree(found, every)
     assert found.executions == count

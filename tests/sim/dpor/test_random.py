@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.dpor.oracle import TooManyError, brute, reduced
-from tests.sim.dpor.random_programs import generate, scenario_of
+from tests.sim.dpor.random_programs import generate, interleavings_min, scenario_of
 from tests.sim.dpor.test_classics import agree
 
 GROUPS = 10
@@ -20,6 +20,8 @@ def test_random_programs(group: int) -> None:
     while compared < EACH:
         seed += 1
         program = generate(seed)
+        if interleavings_min(program) > INTERLEAVINGS_MAX:
+            continue
         outcomes: dict[str, None] = {}
         scenario = scenario_of(program, outcomes)
         try:
