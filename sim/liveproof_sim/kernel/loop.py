@@ -285,8 +285,7 @@ class SimLoop(Face):
                     self._look_at_guards()
                 clock = late and bool(timers) and self._clock_offered()
                 if lane and head < 0:
-                    while lane and lane[0][3] is None and lane[0][1]._cancelled:
-                        lane.popleft()
+                    self._drop_cancelled()
                 if lane and head < 0:
                     if ready or clock:
                         head = lane[0][0]
@@ -342,6 +341,12 @@ class SimLoop(Face):
                 ready.remove(lane[0])
         self._finish_batch()
         return True
+
+    def _drop_cancelled(self) -> None:
+        """Callbacks at the head of the lane that nobody wants any more."""
+        lane = self._lane
+        while lane and lane[0][3] is None and lane[0][1]._cancelled:
+            lane.popleft()
 
     def _clock_offered(self) -> bool:
         """Whether the next timer may fire before the ready steps have run."""
