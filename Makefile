@@ -31,7 +31,7 @@ demo: .venv/.installed
 
 # Benchmarks are not among the tests, so their plugin stays out.
 test: .venv/.installed
-	@.venv/bin/pytest -q -n $(WORKERS) -p no:benchmark $(ARGS)
+	@.venv/bin/pytest -q -n $(WORKERS) --dist worksteal -p no:benchmark $(ARGS)
 
 check: lint types imports
 

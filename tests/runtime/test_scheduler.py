@@ -491,8 +491,13 @@ def test_ctrl_c_cancels_the_main_task() -> None:
             seen.append("cancelled")
             raise
 
-    with pytest.raises(KeyboardInterrupt):
-        run(main)
+    # A shell that starts a program in the background has it ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(main)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert seen == ["cancelled"]
 
 
