@@ -27,7 +27,7 @@ def test_a_failure_shows_its_report_and_no_frame_of_ours(pytester: pytest.Pytest
             "test_lost failed: AssertionError: *",
             "*time  main*worker#1*worker#2*",
             "*<- before worker#*",
-            "1 preemption (none with fewer fails so; no single removal still fails). *",
+            "1 preemption (none with fewer fails so; no single removal leaves a smaller one). *",
             "again: pytest test_it.py::test_lost --sim-replay lp1-*",
             "*= liveproof =*",
             "1 explored (seed 3): 1 failed",
