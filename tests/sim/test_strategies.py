@@ -318,7 +318,7 @@ def test_the_portfolio_reports_its_arms_and_keeps_each_alive() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("dpor", "no strategy is called 'dpor': there are"),
+        ("dporx", "no strategy is called 'dporx': there are"),
         ("pct:dept=3", "strategy 'pct' has no option 'dept': it has depth, horizon"),
         ("pos:depth=3", "strategy 'pos' has no option 'depth': it has none"),
         ("pct:depth=x", "depth is a number, not 'x'"),

@@ -46,6 +46,7 @@ class _Time:
         self.choices = SimpleNamespace(calm=False)
         self._ready: list[Any] = []
         self._lane: list[Any] = []
+        self.steps = 0
 
     @property
     def now_ns(self) -> int:

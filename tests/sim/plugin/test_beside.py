@@ -173,7 +173,13 @@ def test_tests_without_a_decorator(pytester: pytest.Pytester) -> None:
 
 def test_without_the_extra_pytest_runs_as_if_we_were_not_there(pytester: pytest.Pytester) -> None:
     prepare(pytester, "def test_plain():\n    pass\n")
-    script = "import sys, pytest; sys.modules['networkx'] = None; sys.exit(pytest.main(sys.argv[1:]))"
+    script = """import sys, pytest
+class Lacking:
+    def find_spec(self, name, *_):
+        if name == "liveproof_sim.pytest_plugin":
+            raise ModuleNotFoundError("No module named 'networkx'", name="networkx")
+sys.meta_path.insert(0, Lacking())
+sys.exit(pytest.main(sys.argv[1:]))"""
     result = pytester.run(sys.executable, "-c", script, "-p", "no:benchmark")
     result.assert_outcomes(passed=1)
     assert "liveproof: seed" not in result.stdout.str()

@@ -135,7 +135,7 @@ def test_real(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             "liveproof: real: asyncio, wall-clock time, seed 0",
-            "E *MonitorError: eventually 'never' did not hold in time",
+            "E *MonitorError: eventually 'never' did not hold within 0.05 s",
             "E *assert * < 0",
             "E *LeakError: still running when the scenario returned: sleep",
             "E *DeadlockError: it has not ended in 0.1 s on asyncio",
