@@ -276,7 +276,7 @@ def test_what_a_later_operation_took_is_taken_back(monkeypatch: pytest.MonkeyPat
 
 
 def test_nothing_is_recorded_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Planner, "intent", lambda _self, _parts: [])
+    monkeypatch.setattr(Planner, "intent", lambda _self, _parts: ([], []))
     found(programs.simple, "DUR-2")
 
 
