@@ -103,7 +103,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     options = parser.parse_args(None if arguments is None else list(arguments))
     until = time.time() + 60 * options.minutes
     work = [(program, until) for program in programs(options.calls)]
-    with multiprocessing.get_context("forkserver").Pool(options.jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         results = list(pool.imap_unordered(prove, work))
     options.report.write_text(page(results, options), "utf-8")
     proved = sum(each.status is Status.PROVED for each in results)
