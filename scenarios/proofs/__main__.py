@@ -113,4 +113,6 @@ def main(arguments: Iterable[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from scenarios.proofs.__main__ import main as importable  # what processes are sent has to be found by name
+
+    sys.exit(importable())
