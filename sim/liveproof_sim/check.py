@@ -43,7 +43,7 @@ def check(
     processes: bool = False,
     workers: int = 1,
     progress: bool = False,
-    instrument: Sequence[str] = (),
+    instrument: Sequence[str] | None = None,
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
@@ -53,6 +53,10 @@ def check(
 
     ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
     every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``.
+
+    ``instrument``: with ``strategy="dpor"``, modules and packages of which every access is noted, besides the
+    scenario's own module; what runs and is not among them conflicts with everything. Unless told otherwise it is
+    the runtime, if the scenario takes a World.
 
     Raises:
         OptionError: an option has a value that does not exist.
@@ -74,7 +78,7 @@ def check(
         leaks,
         Outages(_member(Points, crash_points), crashes),
         reduced=search.reduced,
-        instrument=tuple(instrument),
+        instrument=_instrumented(scenario, search, instrument),
     )
     if search.reduced and settings.fidelity is Fidelity.FIFO:
         raise OptionError(
@@ -87,6 +91,13 @@ def check(
         with exploring(scenario, settings), quiet_collector():
             _finish(explorer, verdict.failure, shrinking=shrinking)
     return verdict
+
+
+def _instrumented(scenario: Scenario, search: Search, names: Sequence[str] | None) -> tuple[str, ...]:
+    """What is instrumented besides the scenario's module: as told, or the runtime, for whom there is a World."""
+    if names is None:
+        return ("liveproof",) if search.reduced and takes_world(scenario) else ()
+    return tuple(names)
 
 
 def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:

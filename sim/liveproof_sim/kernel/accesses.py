@@ -38,6 +38,7 @@ from typing import Any, TypeAlias
 
 __all__ = [
     "ADD",
+    "CURRENT",
     "PART",
     "READ",
     "WORLD",
@@ -78,25 +79,25 @@ def conflict(one: Footprint, other: Footprint) -> bool:
     return (WORLD in one and bool(other)) or (WORLD in other and bool(one))
 
 
-_current: Accesses | None = None
+CURRENT: list[Accesses | None] = [None]
+"""One item: what :func:`here` returns, for those who look very often"""
 
 
 def here() -> Accesses | None:
     """Of the reduced simulation that is running, if there is one; blocking calls included."""
-    return _current
+    return CURRENT[0]
 
 
 @contextmanager
 def entered(accesses: Accesses | None) -> Iterator[None]:
     """While a loop runs."""
-    global _current  # noqa: PLW0603 - one simulation runs at a time
-    outer, _current = _current, accesses
+    outer, CURRENT[0] = CURRENT[0], accesses
     if accesses is not None:
         accesses.muted -= 1
     try:
         yield
     finally:
-        _current = outer
+        CURRENT[0] = outer
         if accesses is not None:
             accesses.muted += 1
 
@@ -107,12 +108,12 @@ class Accesses:
     __slots__ = (
         "_kept",
         "_made",
-        "_names",
         "draws",
         "hot",
         "joins",
         "maker",
         "muted",
+        "names",
         "relied",
         "step",
         "unknown",
@@ -135,7 +136,8 @@ class Accesses:
         self.maker = ""
         """the label of who is running"""
         self._made: dict[str, int] = {}
-        self._names: dict[int, Hashable] = {}
+        self.names: dict[int, Hashable] = {}
+        """by address"""
         self._kept: list[Any] = []  # Invariant: holds every named object, so that no address is used twice.
 
     def begin(self, maker: str) -> None:
@@ -205,15 +207,15 @@ class Accesses:
         """Name an object that was made just now."""
         count = self._made[self.maker] = self._made.get(self.maker, 0) + 1
         name = (type(thing).__qualname__, self.maker, count)
-        self._names[id(thing)] = name  # tidy: allow id (a key of the registry, never shown or ordered by)
+        self.names[id(thing)] = name  # tidy: allow id (a key of the registry, never shown or ordered by)
         self._kept.append(thing)
         return name
 
     def name(self, thing: Any) -> Hashable:
         """The name of an object; of one that was made unseen, that of its type."""
-        name = self._names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
+        name = self.names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
         return (type(thing).__qualname__,) if name is None else name
 
     def knows(self, thing: Any) -> bool:
         """Whether the object has a name of its own."""
-        return id(thing) in self._names  # tidy: allow id (a key of the registry, never shown or ordered by)
+        return id(thing) in self.names  # tidy: allow id (a key of the registry, never shown or ordered by)

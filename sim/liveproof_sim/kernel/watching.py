@@ -12,11 +12,20 @@ import functools
 import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Hashable
+from enum import Enum
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any, TypeAlias
 
-from liveproof_sim.kernel.accesses import ADD, PART, READ, WRITE, Accesses, here
+from liveproof_sim.kernel.accesses import ADD, CURRENT, PART, READ, WRITE, Accesses
 
 __all__ = [
     "attr",
@@ -26,6 +35,7 @@ __all__ = [
     "delattr_",
     "delitem",
     "fresh",
+    "grow",
     "invoke",
     "item",
     "made",
@@ -54,6 +64,8 @@ PURE = tuple(
         "enum.py",
         "fractions.py",
         "functools.py",
+        "heapq.py",
+        "inspect.py",
         "json/",
         "numbers.py",
         "operator.py",
@@ -81,12 +93,50 @@ def declared(code: CodeType) -> bool:
     return known
 
 
+# ---- classes
+
+
+class _Everything:
+    """A collection of all names."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+Quiet: TypeAlias = dict[str, None] | _Everything
+"""Attributes of a class's objects of which looking at them need not be noted."""
+
+_quiet: dict[type, Quiet] = {}
+_METHODS = (FunctionType, property, staticmethod, classmethod, MethodDescriptorType, WrapperDescriptorType)
+
+
+def _quiet_of(kind: type) -> Quiet:
+    """Methods, and properties, which tell of themselves: an object that gets its own is told of by ``setattr_``.
+    All attributes of what never changes."""
+    known = _quiet.get(kind)
+    if known is None:
+        parameters = getattr(kind, "__dataclass_params__", None)
+        frozen = parameters is not None and parameters.frozen
+        if frozen or issubclass(kind, (ModuleType, tuple, Enum, str, int, FunctionType)):
+            known = _Everything()
+        else:
+            known = {}
+            for each in reversed(kind.__mro__):
+                for name, value in vars(each).items():
+                    if isinstance(value, _METHODS):
+                        known[name] = None
+                    else:
+                        known.pop(name, None)
+        _quiet[kind] = known
+    return known
+
+
 # ---- names, attributes
 
 
 def seen(resource: Hashable, value: Any) -> Any:
     """A variable that functions share was read."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None:
         accesses.note(resource, READ)
     return value
@@ -94,48 +144,81 @@ def seen(resource: Hashable, value: Any) -> Any:
 
 def wrote(resource: Hashable) -> None:
     """Such a variable is about to be written."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None:
         accesses.note(resource, WRITE)
 
 
+def _look(accesses: Accesses, thing: Any, name: str) -> None:
+    kind = type(thing)
+    if name not in (_quiet.get(kind) or _quiet_of(kind)):
+        key = (accesses.names.get(id(thing)) or (kind.__qualname__,), name)  # tidy: allow id (a key)
+        accesses.step[key] = accesses.step.get(key, 0) | READ
+
+
 def attr(thing: Any, name: str) -> Any:
     """``thing.name``."""
-    accesses = here()
-    if accesses is not None and type(thing) is not ModuleType:
-        accesses.note((accesses.name(thing), name), READ)
+    accesses = CURRENT[0]
+    if accesses is not None and not accesses.muted:
+        _look(accesses, thing, name)
     return getattr(thing, name)
+
+
+def _change(thing: Any, name: str, modes: int) -> None:
+    accesses = CURRENT[0]
+    if accesses is None or accesses.muted:
+        return
+    kind = type(thing)
+    quiet = _quiet.get(kind) or _quiet_of(kind)
+    if name in quiet and kind is not ModuleType and not isinstance(getattr(kind, name, None), property):
+        accesses.opaque(f"{kind.__qualname__}.{name} is replaced in an object")
+    accesses.note((accesses.name(thing), name), modes)
 
 
 def setattr_(thing: Any, name: str, value: Any) -> None:
     """``thing.name = value``."""
-    accesses = here()
-    if accesses is not None:
-        accesses.note((accesses.name(thing), name), WRITE)
+    _change(thing, name, WRITE)
     setattr(thing, name, value)
 
 
 def delattr_(thing: Any, name: str) -> None:
     """``del thing.name``."""
-    accesses = here()
-    if accesses is not None:
-        accesses.note((accesses.name(thing), name), WRITE)
+    _change(thing, name, WRITE)
     delattr(thing, name)
+
+
+def grow(thing: Any, name: str, change: Any, sign: int) -> None:
+    """``thing.name += change`` or ``thing.name -= change``, according to the sign. Whole numbers that are only
+    counted up and down end as the same, in whatever order that is done."""
+    now = getattr(thing, name)
+    counted = type(now) is int and type(change) is int
+    _change(thing, name, ADD if counted else WRITE)
+    if not counted:
+        mutated(now)
+        whole(change)
+    if sign > 0:
+        now += change
+    else:
+        now -= change
+    setattr(thing, name, now)
 
 
 # ---- containers
 
 MAPPINGS = (dict, defaultdict, OrderedDict, Counter)
 SEQUENCES = (list, deque, bytearray)
-CONTAINERS = (*MAPPINGS, *SEQUENCES, set)
+CONTAINERS = dict.fromkeys((*MAPPINGS, *SEQUENCES, set))
 
 
-def _key(thing: Any, key: Any) -> Hashable:
-    """One name for ``-1`` and ``len - 1``, and something hashable for what can not be a key at all."""
+def _key(accesses: Accesses, thing: Any, key: Any) -> Hashable:
+    """One name for ``-1`` and ``len - 1``, that of the object where no other is equal to it, and the same one for
+    all objects of which that is not known."""
     if type(key) is int and key < 0 and type(thing) in SEQUENCES:
         return key + len(thing)
     if isinstance(key, (str, int, bytes, float, bool, tuple)) or key is None:
         return key
+    if type(key).__eq__ is object.__eq__ and accesses.knows(key):
+        return accesses.name(key)
     return ("object",)
 
 
@@ -145,13 +228,13 @@ def _part(accesses: Accesses, thing: Any, key: Any, modes: int) -> None:
     if isinstance(key, slice):
         accesses.note(name, modes)
         return
-    accesses.note((name, "[]", _key(thing, key)), modes)
+    accesses.note((name, "[]", _key(accesses, thing, key)), modes)
     accesses.note(name, PART if modes == READ else ADD)
 
 
 def item(thing: Any, key: Any) -> Any:
     """``thing[key]``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         missing = type(thing) is defaultdict and key not in thing
         _part(accesses, thing, key, WRITE if missing else READ)
@@ -160,7 +243,7 @@ def item(thing: Any, key: Any) -> Any:
 
 def setitem(thing: Any, key: Any, value: Any) -> None:
     """``thing[key] = value``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         _part(accesses, thing, key, WRITE)
     thing[key] = value
@@ -168,7 +251,7 @@ def setitem(thing: Any, key: Any, value: Any) -> None:
 
 def delitem(thing: Any, key: Any) -> None:
     """``del thing[key]``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         if type(thing) in SEQUENCES:  # all that follow move
             accesses.note(accesses.name(thing), WRITE)
@@ -179,7 +262,7 @@ def delitem(thing: Any, key: Any) -> None:
 
 def contains(thing: Any, key: Any) -> bool:
     """``key in thing``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         if type(thing) in SEQUENCES:
             accesses.note(accesses.name(thing), READ)
@@ -190,30 +273,29 @@ def contains(thing: Any, key: Any) -> bool:
 
 def whole(thing: Any) -> Any:
     """The value of an expression that may be a container, of which all may be looked at."""
-    accesses = here()
-    if accesses is not None and type(thing) in CONTAINERS:
+    if type(thing) in CONTAINERS and (accesses := CURRENT[0]) is not None:
         accesses.note(accesses.name(thing), READ)
     return thing
 
 
 def fresh(thing: Any) -> Any:
     """The result of an operator; if it is a container, it was made just now."""
-    accesses = here()
-    if accesses is not None and type(thing) in CONTAINERS and not accesses.muted and not accesses.knows(thing):
-        accesses.made(thing)
+    if type(thing) in CONTAINERS and (accesses := CURRENT[0]) is not None:
+        if not accesses.muted and not accesses.knows(thing):
+            accesses.made(thing)
     return thing
 
 
 def mutated(thing: Any) -> None:
     """An operator is about to change it in place, if it is a container."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         accesses.note(accesses.name(thing), WRITE)
 
 
 def made(thing: Any) -> Any:
     """A container that a display or comprehension has made."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and not accesses.muted:
         accesses.made(thing)
     return thing
@@ -265,7 +347,7 @@ def _note_method(accesses: Accesses, thing: Any, name: str, args: tuple[Any, ...
 
 def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
     """``thing.name(*args, **kwargs)``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is None:
         return getattr(thing, name)(*args, **kwargs)
     kind = type(thing)
@@ -275,14 +357,14 @@ def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         return made(result) if name == "copy" else result
     if kind in (str, bytes):
         return fresh(getattr(thing, name)(*args, **kwargs))
-    if kind is not ModuleType:
-        accesses.note((accesses.name(thing), name), READ)
+    if not accesses.muted:
+        _look(accesses, thing, name)
     return _call(accesses, getattr(thing, name), args, kwargs)
 
 
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """``function(*args, **kwargs)``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is None:
         return function(*args, **kwargs)
     return _call(accesses, function, args, kwargs)
@@ -337,6 +419,11 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
     init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
     if (init is not None and not declared(init)) or (new is not None and not declared(new)):
         accesses.opaque(f"{kind.__qualname__}() is not instrumented")
+    if type(kind) is type and kind.__new__ is object.__new__:  # it has its name before it is filled
+        thing = object.__new__(kind)
+        accesses.made(thing)
+        kind.__init__(thing, *args, **kwargs)
+        return thing
     thing = kind(*args, **kwargs)
     if not accesses.knows(thing) and not isinstance(thing, (str, int, float, bytes, tuple, type, bool)) and (
         thing is not None
