@@ -27,7 +27,9 @@ race with acquisitions, not with releases. ``put`` and ``get`` of a queue confli
 item, or when one of them found the queue empty or full. A cancellation writes the victim, each of whose steps
 reads it. A future's results of ``gather`` and ``wait`` come together in any order (ADD). Where time stands
 still until nothing is ready (discrete timers), a step of time comes after all steps before it and before all
-after it; late timers write the clock, which whoever asks for the time reads.
+after it; late timers write the clock, which whoever asks for the time reads. What monitors look at after each step
+is no part of it; but steps that change something of that are *visible*: they conflict with each other, so that
+monitors see each order of them.
 """
 
 from __future__ import annotations
@@ -79,6 +81,9 @@ def conflict(one: Footprint, other: Footprint) -> bool:
     return (WORLD in one and bool(other)) or (WORLD in other and bool(one))
 
 
+VISIBLE = "what monitors look at"
+"""Written by steps that change it."""
+
 CURRENT: list[Accesses | None] = [None]
 """One item: what :func:`here` returns, for those who look very often"""
 
@@ -111,6 +116,7 @@ class Accesses:
         "draws",
         "hot",
         "joins",
+        "looked",
         "maker",
         "muted",
         "names",
@@ -123,7 +129,10 @@ class Accesses:
         self.hot: dict[str, None] = {} if hot is None else hot
         """resources, in words, that are known to be written after the step that touched them first"""
         self.relied: dict[str, None] = {}
-        """resources that were taken not to be, because a step that did nothing else was none"""
+        """words that were taken not to be among those, because a step that did nothing else was none, or changed what
+        no monitor looks at"""
+        self.looked: dict[str, None] = {}
+        """resources, in words, that monitors have looked at, or into"""
         self.step: Footprint = {}
         self.joins: list[tuple[Hashable, Hashable]] = []
         """(what this step took, what had to be given before): it races with others who took it, and comes after
@@ -200,6 +209,38 @@ class Accesses:
             yield
         finally:
             self.muted -= 1
+
+    @contextmanager
+    def aside(self) -> Iterator[Footprint]:
+        """What happens inside is no part of the step, but for what it changes. Yields its footprint."""
+        step, joins = self.step, self.joins
+        self.step, self.joins = {}, []
+        try:
+            yield self.step
+        finally:
+            seen, self.step, self.joins = self.step, step, [*joins, *self.joins]
+            for resource, modes in seen.items():
+                if modes & (ADD | WRITE) and resource != WORLD:
+                    self.note(resource, modes)
+
+    def look(self, seen: Footprint) -> None:
+        """Monitors have looked, after the step that is about to end. If it changed what they ever look at, it is
+        visible. Whether they look at something depends on what they saw before; so what counts is whether they do
+        in any execution, and who relied on the contrary is to be run once more."""
+        for resource, modes in seen.items():
+            word = f"looked {'at' if modes & READ or resource == WORLD else 'into'}: {resource!r}"
+            self.looked[word] = None
+        everything = f"looked at: {WORLD!r}"
+        visible = everything in self.looked or everything in self.hot
+        for resource, modes in self.step.items():
+            if visible:
+                break
+            ways = ("at", "into") if modes & WRITE else ("at",) if modes & ADD else ()
+            words = [f"looked {way}: {resource!r}" for way in ways]
+            visible = any(word in self.looked or word in self.hot for word in words)
+            self.relied.update(dict.fromkeys([] if visible else [everything, *words]))
+        if visible and any(modes & (ADD | WRITE) for modes in self.step.values()):
+            self.write(VISIBLE)
 
     # ---- names
 

@@ -98,6 +98,7 @@ class Contract(Scene):
 
     def tell(self, kind: str, path: Path, facts: dict[str, Any]) -> None:
         """Something has happened: the monitors first, then the book."""
+        self.note(path)
         for take in self._takers.get(kind, ()):
             take(path, **facts)
         self.book.note(kind, path, facts)
@@ -147,6 +148,7 @@ class Contract(Scene):
     @contextlib.contextmanager
     def idle(self) -> Iterator[None]:
         """For the extent of the block nothing has changed, so that nothing may be done (DUR-3)."""
+        self.note(())
         self.is_idle = True
         try:
             yield

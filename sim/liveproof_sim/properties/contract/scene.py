@@ -9,6 +9,7 @@ import msgspec
 
 from liveproof.abc.store import Store
 from liveproof_sim.errors import ContractError
+from liveproof_sim.kernel.accesses import here
 from liveproof_sim.properties.contract.book import Book
 from liveproof_sim.properties.contract.reading import Path
 
@@ -58,13 +59,25 @@ class Scene:
             self.broken = ContractError(code, text)
             self._fail(self.broken)
 
+    def note(self, path: Path) -> None:
+        """In a reduced search: monitors see in which order things happen at one path, and at one and others below
+        it, but not at others."""
+        accesses = here()
+        if accesses is not None:
+            accesses.write(("contract", path))
+            for length in range(len(path)):
+                accesses.read(("contract", path[:length]))
+
     def at(self, state: Path) -> Any:
         """What a target has there; None if it is no target of this world."""
+        accesses = here()
+        if accesses is not None:
+            accesses.read(("contract", state))
         target = next((each for each in self._targets.values() if each.root == state[0]), None)
         return None if target is None else target.at(state[1:])
 
     def states(self) -> list[Path]:
-        """All that is in the targets of this world."""
+        """All that is in the targets of this world. Asked for when all has ended."""
         return [(each.root, *keys) for each in self._targets.values() for keys in each.flat()]
 
     def is_record(self, record: bytes, value: Any) -> bool:
