@@ -152,7 +152,8 @@ def wrote(resource: Hashable) -> None:
 def _look(accesses: Accesses, thing: Any, name: str) -> None:
     kind = type(thing)
     if name not in (_quiet.get(kind) or _quiet_of(kind)):
-        key = (accesses.names.get(id(thing)) or (kind.__qualname__,), name)  # tidy: allow id (a key)
+        known = accesses.names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
+        key = ((kind.__qualname__,) if known is None else known, name)
         accesses.step[key] = accesses.step.get(key, 0) | READ
 
 
@@ -217,7 +218,7 @@ def _key(accesses: Accesses, thing: Any, key: Any) -> Hashable:
         return key + len(thing)
     if isinstance(key, (str, int, bytes, float, bool, tuple)) or key is None:
         return key
-    if type(key).__eq__ is object.__eq__ and accesses.knows(key):
+    if getattr(type(key), "__eq__", None) is object.__eq__ and accesses.knows(key):
         return accesses.name(key)
     return ("object",)
 
@@ -419,10 +420,12 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
     init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
     if (init is not None and not declared(init)) or (new is not None and not declared(new)):
         accesses.opaque(f"{kind.__qualname__}() is not instrumented")
-    if type(kind) is type and kind.__new__ is object.__new__:  # it has its name before it is filled
+    thing: Any
+    plain = getattr(type(kind), "__call__", None) is type.__call__  # noqa: B004 - which one, not whether
+    if plain and getattr(kind, "__new__", None) is object.__new__:  # as type.__call__ does it
         thing = object.__new__(kind)
-        accesses.made(thing)
-        kind.__init__(thing, *args, **kwargs)
+        accesses.made(thing)  # it has its name before it is filled
+        getattr(kind, "__init__")(thing, *args, **kwargs)  # noqa: B009 - of the class that it is
         return thing
     thing = kind(*args, **kwargs)
     if not accesses.knows(thing) and not isinstance(thing, (str, int, float, bytes, tuple, type, bool)) and (

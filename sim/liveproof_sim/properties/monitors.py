@@ -127,7 +127,9 @@ class Monitors:
             self._look()
             if self._heats:  # they count steps
                 accesses.write(WORLD)
-            elif any(each.within is not None for each in (*self._owed, *self._responses)):
+            elif any(each.within is not None for each in self._owed) or any(
+                each.within is not None for each in self._responses
+            ):
                 accesses.read("clock")
         accesses.look(seen)
 
