@@ -79,6 +79,9 @@ PURE = tuple(
 )
 """Parts of the standard library that touch nothing but their arguments."""
 
+_FROZEN = ("<frozen _collections_abc>", "<frozen abc>", "<frozen os>", "<frozen posixpath>")
+"""Parts of it that have no file."""
+
 _known: dict[str, bool] = {}
 
 
@@ -89,7 +92,7 @@ def declared(code: CodeType) -> bool:
         return True
     known = _known.get(name)
     if known is None:
-        known = _known[name] = name.startswith((_OWN, _LIBRARY, *PURE))
+        known = _known[name] = name.startswith((_OWN, _LIBRARY, *PURE, *_FROZEN))
     return known
 
 
@@ -117,7 +120,7 @@ def _quiet_of(kind: type) -> Quiet:
     if known is None:
         parameters = getattr(kind, "__dataclass_params__", None)
         frozen = parameters is not None and parameters.frozen
-        if frozen or issubclass(kind, (ModuleType, tuple, Enum, str, int, FunctionType)):
+        if frozen or issubclass(kind, (ModuleType, tuple, Enum, str, int)):
             known = _Everything()
         else:
             known = {}
@@ -418,6 +421,8 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
     for each in args:
         whole(each)
     init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        new = None  # made by namedtuple
     if (init is not None and not declared(init)) or (new is not None and not declared(new)):
         accesses.opaque(f"{kind.__qualname__}() is not instrumented")
     thing: Any

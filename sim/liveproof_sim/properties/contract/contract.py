@@ -98,10 +98,19 @@ class Contract(Scene):
 
     def tell(self, kind: str, path: Path, facts: dict[str, Any]) -> None:
         """Something has happened: the monitors first, then the book."""
-        self.note(path)
+        self.note((*path, *self._sub(kind, path, facts)))
         for take in self._takers.get(kind, ()):
             take(path, **facts)
         self.book.note(kind, path, facts)
+
+    def _sub(self, kind: str, path: Path, facts: dict[str, Any]) -> Path:
+        """Of an operation, the sub-path that it is about."""
+        if kind == "operation":
+            sub: Path | None = facts["sub"]
+            return sub or ()
+        if kind.startswith("operation."):
+            return self.book.lives[path].ops[facts["seq"]].sub or ()
+        return ()
 
     def applied(self, root: str, keys: Path, value: Any) -> None:
         """A target has applied an action."""
