@@ -74,7 +74,8 @@ def following(
     async def scenario(world: World) -> None:
         contract = world.contract()
         world.faults.enable(*faults, budget=budget)
-        world.exception_handler = lambda _error, _context: None
+        failed: list[BaseException] = []
+        world.exception_handler = lambda error, _context: failed.append(error)
         target, log = world.target("log"), world.log("log")
         contract.means_by(log, effect_on(target))
         log.append("a", "a:one")
@@ -92,6 +93,7 @@ def following(
         world.faults.disable()
         fresh = await world.afresh(app_of(LogFeed(log, "fresh"), target))
         contract.agree(target.entries, fresh["log"])
+        assert all(isinstance(error, OSError) for error in failed), f"more than the target has failed: {failed}"
 
     return scenario
 

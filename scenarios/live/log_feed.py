@@ -54,8 +54,8 @@ class Lane:
     """by key, in order"""
 
     def is_last(self, work: Work) -> bool:
-        """Whether no later record of its key has been delivered."""
-        return self.open[work.record.key][-1] is work
+        """Whether it is not done, and no later record of its key has been delivered."""
+        return self.open.get(work.record.key, [None])[-1] is work
 
     def finish(self, work: Work) -> None:
         """It is done, and so are the earlier ones of its key."""
