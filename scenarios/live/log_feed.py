@@ -201,8 +201,9 @@ class Session:
             try:
                 await self._consumer.commit(offsets)
             except PartitionLostError:
-                self._moved()  # The next poll tells which; those that are left are committed after it.
-                await self._move()
+                # A poll tells which, or has done so meanwhile. What is left is committed after that.
+                self._moved()
+                await self._until(lambda lanes=lanes: any(lane.lost for lane in lanes.values()))
             except OSError:
                 await asyncio.sleep(PAUSE_S)
             else:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from scenarios.live import Entry
-from scenarios.recovery import catch_up, folder, live_moves, operators
+from scenarios.recovery import catch_up, folder, live_moves, log, operators
 
 __all__ = ["SCENARIOS"]
 
@@ -22,6 +22,8 @@ SCENARIOS = (
     Entry("a folder caught up", ("DUR-1", "DUR-3"), folder.catch_up),
     Entry("a folder followed live", ("DUR-1", "DUR-3"), folder.live),
     Entry("readers of a folder", (), folder.readers_see_whole_files),
+    Entry("a partitioned log, through three crashes", ("FEED-3", "DUR-1"), log.crashes),
+    Entry("the same, unruly, while the target fails", ("FEED-3", "DUR-1"), log.crashes_unruly),
     Entry("states that move in a live component", ("DUR-1", "GC-4"), live_moves.moves),
     Entry("operations by two tasks", ("ORD-1", "ORD-5", "RDY-2"), operators.programs),
     Entry("full updates as barriers", ("ORD-2",), operators.full_is_a_barrier),
