@@ -91,7 +91,7 @@ class SinkQueue:
         actions = [action for ticket in batch for action in ticket.actions]
         try:
             results = await self._call(actions)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as exc:  # noqa: BLE001 - each ticket is tried on its own
             # One bad action must not fail its neighbours (FAIL-1); actions are idempotent.
@@ -109,7 +109,7 @@ class SinkQueue:
     async def _apply_one(self, ticket: Ticket) -> None:
         try:
             ticket.children = await self._call(ticket.actions)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as exc:  # noqa: BLE001 - the ticket's owner reports it
             ticket.error = exc
