@@ -136,7 +136,8 @@ def with_session(kind: type[Session]) -> type[LogFeed]:
     return Feed
 
 
-commits_read = following(feed=with_session(_CommitsRead))
+commits_read_feed = with_session(_CommitsRead)
+commits_read = following(feed=commits_read_feed)
 """A planted bug: it commits what it has read."""
 
 commits_highest = following("log", feed=with_session(_CommitsHighest))

@@ -3,8 +3,8 @@ one catch-up run then makes the target what the log means (DUR-1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
 
 from liveproof_sim import World
 from liveproof_sim.fakes.log import Log
@@ -13,15 +13,19 @@ from liveproof_sim.kernel.power import Outages, Points
 from scenarios.live.log import app_of, effect_on, meant, produce
 from scenarios.live.log_feed import LogFeed
 
+Crashing: TypeAlias = Callable[[World], Coroutine[Any, Any, None]]
 CRASHES = 3
+WATCHED = ("FEED-1", "FEED-3")
 
 
-def crashing(*faults: str, feed: type[LogFeed] = LogFeed, budget: int = 3) -> Callable[[World], Any]:
+def crashing(
+    *faults: str, feed: type[LogFeed] = LogFeed, budget: int = 3, watched: Sequence[str] = WATCHED
+) -> Crashing:
     """Up to three lives of an app that follows a log, each cut short at any step, or ended by a crash when it is
     quiet; then one that catches up."""
 
     async def scenario(world: World) -> None:
-        contract = world.contract("FEED-1", "FEED-3")
+        contract = world.contract(*watched)
         world.store = SimStore(journal_bytes=0)
         world.power.outages = Outages(Points.ALL, cuts_max=CRASHES)
         world.faults.enable(*faults, budget=budget)
