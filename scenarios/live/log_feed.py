@@ -203,7 +203,7 @@ class Session:
             except PartitionLostError:
                 # A poll tells which, or has done so meanwhile. What is left is committed after that.
                 self._moved()
-                await self._until(lambda lanes=lanes: any(lane.lost for lane in lanes.values()))
+                await self._until(partial(_any_lost, list(lanes.values())))
             except OSError:
                 await asyncio.sleep(PAUSE_S)
             else:
@@ -240,3 +240,7 @@ class Session:
     async def _until(self, holds: Callable[[], object]) -> None:
         while not holds():
             await self._move()
+
+
+def _any_lost(lanes: list[Lane]) -> bool:
+    return any(lane.lost for lane in lanes)
