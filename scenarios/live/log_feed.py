@@ -1,7 +1,7 @@
 """A partitioned log as a live map, as the author of a connector writes it.
 
 What it promises (FEED-3): an offset is committed when every record below it is done, and a record is done when its
-effect, or that of a later record of its key, is in the target. Three things make that more than a counter:
+effect, or that of a later record of its key, is in the target, and stays there. Four things make that more than a counter:
 
 * Records of one key are in flight together, and the operator leaves out all but the last. So what succeeds
   makes every earlier record of its key done as well.
@@ -10,6 +10,8 @@ effect, or that of a later record of its key, is in the target. Three things mak
 * A partition that was taken away is no longer of concern: what is delivered again has a place of its own, and
   late work on the earlier delivery counts for nothing, nor is it tried again. To put an old value back after a
   newer one was committed would lose that.
+* What is applied may be gone after a power cut, and what is committed is not delivered again. So it waits for
+  ``settled()`` before each commit; if that fails, the feed ends, and the next run begins at the last commit.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from functools import partial
 from typing import Any
 
 import liveproof as coco
-from liveproof.abc.live_map import LiveMapSubscriber
 from liveproof_sim.fakes.log import Consumer, Log, News, PartitionLostError, Record
 
 __all__ = ["Lane", "LogFeed"]
@@ -83,7 +84,7 @@ class LogFeed:
         self._group = group
         self._guard = coco.SingleWatcherGuard(f"log {log.name!r} of group {group!r}")
 
-    async def watch(self, subscriber: LiveMapSubscriber[Any, Any], /) -> None:
+    async def watch(self, subscriber: coco.LiveMapSubscriber[Any, Any], /) -> None:
         """Tell of everything from the committed offsets on; be ready when all that there was at the start is done
         and committed.
 
@@ -99,7 +100,7 @@ class LogFeed:
                 consumer.close()
 
     def session(
-        self, consumer: Consumer, subscriber: LiveMapSubscriber[Any, Any], tasks: asyncio.TaskGroup
+        self, consumer: Consumer, subscriber: coco.LiveMapSubscriber[Any, Any], tasks: asyncio.TaskGroup
     ) -> Session:
         """What does the work of one ``watch()``."""
         return Session(consumer, subscriber, tasks)
@@ -109,7 +110,7 @@ class Session:
     """One ``watch()``."""
 
     def __init__(
-        self, consumer: Consumer, subscriber: LiveMapSubscriber[Any, Any], tasks: asyncio.TaskGroup
+        self, consumer: Consumer, subscriber: coco.LiveMapSubscriber[Any, Any], tasks: asyncio.TaskGroup
     ) -> None:
         self._consumer = consumer
         self._subscriber = subscriber
@@ -196,8 +197,13 @@ class Session:
     async def _keep_committing(self) -> None:
         while True:
             await self._until(self._to_commit)
-            offsets = self._to_commit()
-            lanes = {partition: self._lanes[partition] for partition in offsets}
+            wanted = self._to_commit()
+            lanes = {partition: self._lanes[partition] for partition in wanted}
+            await self.settle()
+            # Not of what was lost, and perhaps given back, meanwhile: there it begins again.
+            offsets = {partition: wanted[partition] for partition, lane in lanes.items() if not lane.lost}
+            if not offsets:
+                continue
             try:
                 await self._consumer.commit(offsets)
             except PartitionLostError:
@@ -210,6 +216,10 @@ class Session:
                 for partition, offset in offsets.items():
                     lanes[partition].committed = offset
                 self._moved()
+
+    async def settle(self) -> None:
+        """Wait until what is done would survive a power cut."""
+        await self._subscriber.settled()
 
     # ---- readiness
 
