@@ -51,6 +51,7 @@ SCENARIOS = (
     Entry("partitioned log", LOG, log.followed),
     Entry("partitioned log, unruly", LOG, log.followed_unruly),
     Entry("partitioned log while the target fails", (*LOG, "FAIL-2"), log.followed_while_the_target_fails),
+    Entry("partitioned log, caught up while it grows", ("FEED-3", "MODE-1", "DUR-3"), log.caught_up),
     Entry("folder watcher of the page", ("FEED-1",), folder_watcher_sim.the_page),
     Entry("folder watcher that minds overflow", ("FEED-1", "FEED-2"), folder_watcher_sim.minds_overflow),
     Entry("folder by walk_dir", ("FEED-1", "FEED-2"), folder_watcher_sim.walk_dir),

@@ -1,12 +1,12 @@
 """A partitioned log behind ``mount_each``: what is committed is done, whatever the broker and the target do.
 
-Contract: FEED-1, FEED-3, MODE-2, FAIL-2.
+Contract: FEED-1, FEED-3, MODE-1, MODE-2, DUR-3, FAIL-2.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import liveproof as coco
@@ -43,10 +43,12 @@ def effect_on(target: Target) -> Callable[[Record], Mapping[tuple[Any, ...], str
     return effect
 
 
-async def produce(world: World, log: Log, records: int, *, first: int = 0) -> None:
+async def produce(
+    world: World, log: Log, records: int, *, first: int = 0, keys: Sequence[str] = KEYS
+) -> None:
     """The outside world: records, at moments that the strategy chooses."""
     for number in range(first, first + records):
-        key = world.draw(KEYS, label="key")
+        key = world.draw(keys, label="key")
         if world.draw(4, label="record") == 3:
             log.remove(key)
         else:
@@ -67,13 +69,15 @@ def app_of(feed: LogFeed, target: Target, *, limit: int | None = None) -> coco.A
 
 
 def following(
-    *faults: str, feed: type[LogFeed] = LogFeed, budget: int = 4, records: int = 4
+    *faults: str, feed: type[LogFeed] = LogFeed, budget: int = 4, records: int = 4, swarm: bool = False
 ) -> Callable[[World], Any]:
-    """A log is followed live until it is quiet; then the target is what it means, and all is committed."""
+    """A log is followed live until it is quiet; then the target is what it means, and all is committed. With
+    ``swarm``, each run lacks some of the keys and of the faults."""
 
     async def scenario(world: World) -> None:
         contract = world.contract()
         world.faults.enable(*faults, budget=budget)
+        keys = world.swarm(KEYS) if swarm else KEYS
         failed: list[BaseException] = []
         world.exception_handler = lambda error, _context: failed.append(error)
         target, log = world.target("log"), world.log("log")
@@ -82,7 +86,7 @@ def following(
         log.append("b", "b:two")
         limit = world.draw((None, 1), label="limit")
         run = world.start(app_of(feed(log, "live"), target, limit=limit), live=True)
-        producing = world.spawn(produce(world, log, records), name="produce")
+        producing = world.spawn(produce(world, log, records, keys=keys), name="produce")
         await run.ready()
         await producing
         await world.quiet()
@@ -100,7 +104,30 @@ def following(
 
 followed = following()
 followed_unruly = following("log")
-followed_while_the_target_fails = following("log", "target")
+followed_while_the_target_fails = following("log", "target", budget=6, swarm=True)
+
+
+async def caught_up(world: World) -> None:
+    """A run to catch up ends, with what there was when it began, or more; it has committed that. The next one has
+    all, and the one after it finds nothing to do."""
+    contract = world.contract()
+    world.faults.enable("log", budget=4)
+    target, log = world.target("log"), world.log("log")
+    contract.means_by(log, effect_on(target))
+    app = app_of(LogFeed(log, "live"), target)
+    log.append("a", "a:one")
+    log.append("b", "b:two")
+    began = log.ends()
+    producing = world.spawn(produce(world, log, 3), name="produce")
+    await world.start(app)
+    committed = log.committed("live")
+    assert all(committed[partition] >= end for partition, end in began.items()), f"{committed}, not {began}"
+    await producing
+    await world.start(app)
+    contract.follows(meant(log), target.entries)
+    assert log.committed("live") == log.ends(), f"{log.committed('live')} is committed of {log.ends()}"
+    with contract.idle():
+        await world.start(app)
 
 
 # ---- planted bugs

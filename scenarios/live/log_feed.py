@@ -1,7 +1,8 @@
 """A partitioned log as a live map, as the author of a connector writes it.
 
 What it promises (FEED-3): an offset is committed when every record below it is done, and a record is done when its
-effect, or that of a later record of its key, is in the target, and stays there. Four things make that more than a counter:
+effect, or that of a later record of its key, is in the target, and stays there. Four things make that more than a
+counter:
 
 * Records of one key are in flight together, and the operator leaves out all but the last. So what succeeds
   makes every earlier record of its key done as well.

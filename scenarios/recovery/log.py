@@ -90,22 +90,25 @@ def cached_app_of(feed: LogFeed) -> coco.App[[], None]:
     return coco.App("recovery", main)
 
 
-def on_a_page_cache(feed: type[LogFeed] = LogFeed) -> Crashing:
+def on_a_page_cache(*faults: str, feed: type[LogFeed] = LogFeed, budget: int = 2) -> Crashing:
     """Lives of an app that follows a log, each cut short by a loss of power; then one that catches up."""
 
     async def scenario(world: World) -> None:
         world.store = SimStore(journal_bytes=0)
         world.power.outages = Outages(Points.ALL, cuts_max=CRASHES)
+        world.faults.enable(*faults, budget=budget)
         GROUND.reset(world)
         log = world.log("log")
         for life in range(CRASHES):
-            world.start(cached_app_of(feed(log, "live")), live=True)
+            run = world.start(cached_app_of(feed(log, "live")), live=True)
             await produce(world, log, 2, first=2 * life)
             if world.draw(2, label="rest"):
                 await world.quiet()
+            world.sometimes("the power failed by itself", run.ended)
             if world.power.cuts < CRASHES:
                 world.crash()
         world.power.stay()
+        world.faults.disable()
         await world.restart(cached_app_of(feed(log, "live")))
         found = GROUND.texts()
         if found != meant(log):
@@ -121,6 +124,6 @@ class _NeverSettles(Session):
 
 crashes = crashing()
 crashes_unruly = crashing("log", "target")
-crashes_cached = on_a_page_cache()
-never_settles = on_a_page_cache(with_session(_NeverSettles))
+crashes_cached = on_a_page_cache("log")
+never_settles = on_a_page_cache(feed=with_session(_NeverSettles))
 """A planted bug: it commits what is applied, and may be gone after a loss of power."""

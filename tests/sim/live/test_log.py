@@ -8,7 +8,6 @@ from liveproof_sim import Status, check, replay
 from scenarios.live.log import commits_read_feed
 from scenarios.recovery import log
 
-
 SCENARIOS = {"quiet": log.crashes, "unruly": log.crashes_unruly, "on a page cache": log.crashes_cached}
 
 
