@@ -24,6 +24,8 @@ class Entry:
     """of the contract: those that it is made to break, if they can be broken"""
     scenario: Callable[..., Any]
     executions: int = 10_000
+    crashes: int = 0
+    """how often the power may fail by itself in a run, before a call that changes something durable"""
 
 
 ORD = ("ORD-1", "ORD-2", "ORD-3", "ORD-4", "ORD-5", "ORD-6")
