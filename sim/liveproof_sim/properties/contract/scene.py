@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,7 @@ from liveproof_sim.kernel.accesses import here
 from liveproof_sim.properties.contract.book import Book
 from liveproof_sim.properties.contract.reading import Path
 
-__all__ = ["Scene", "Watched"]
+__all__ = ["Effect", "Entry", "Logged", "Offset", "Scene", "Watched"]
 
 
 class Watched(Protocol):
@@ -25,6 +25,44 @@ class Watched(Protocol):
     def at(self, keys: Path, /) -> Any: ...
 
     def flat(self) -> dict[Path, Any]: ...
+
+
+class Entry(Protocol):
+    """What is asked of a record of a log."""
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def key(self) -> Any: ...
+
+
+class Offset(Protocol):
+    """What is asked of a commit: all below the offset is not delivered again."""
+
+    @property
+    def group(self) -> str: ...
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+
+class Logged(Protocol):
+    """What is asked of a log."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def partitions(self) -> Sequence[Sequence[Entry]]: ...
+
+
+Effect: TypeAlias = Callable[[Any], Mapping[Path, Any]]
+"""What a record means: target states and their values. What it does not name is not there, if an earlier record of
+the same key named it."""
 
 
 class Scene:
@@ -47,6 +85,8 @@ class Scene:
         self.handled = False
         """Whether the scenario has handlers of its own: only then may a handle raise what a handler raised."""
         self.book = Book()
+        self.effects: dict[str, tuple[Logged, Effect]] = {}
+        """logs, and what their records mean, by name"""
 
     @property
     def store(self) -> Store:
