@@ -19,8 +19,11 @@ Departs from the paper:
 - What a step disables (it cancels a timer, or makes a guard false) is run before it, too.
 - Time that moves when nothing is ready is no event: what follows comes after all before it.
 
-An execution longer than ``depth`` steps goes on first in, first out, and is not turned round beyond that; the
-verdict then is within that bound.
+Bounds, each of which makes the verdict one within it, if it cut something: an execution longer than ``depth``
+steps goes on first in, first out, and is not turned round beyond that. No execution has more than ``faults`` faults
+or more than ``crashes`` crashes. All members of a class have as many of these, and a turned race has no more than
+the execution that showed it, so the classes within the bound are found, each once. With preemptions that is not
+so: see ``preemptions.py``.
 
 ``source=True`` is source-DPOR (algorithm 1): only the first step of a turned race is remembered, which is
 cheaper per execution and may run into the sleep set.
@@ -28,12 +31,10 @@ cheaper per execution and may run into the sleep set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
-
 from liveproof_sim.errors import NondeterminismError, OptionError
 from liveproof_sim.explore.execution import Outcome
-from liveproof_sim.explore.history import Event, Label, Watcher
+from liveproof_sim.explore.history import Event, Watcher
+from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, undecided
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search
 from liveproof_sim.kernel.accesses import conflict
@@ -43,28 +44,7 @@ from liveproof_sim.kernel.modes import Abandoned, Attached
 
 __all__ = ["Dpor"]
 
-
-_Sleep: TypeAlias = dict[Label, Event]
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A prefix: the events before it are those of the frames above."""
-
-    sleep: _Sleep
-    """steps that need not be run from here: executions that begin with them were explored"""
-    tree: list[Branch] = field(default_factory=list)
-    branch: Branch | None = None
-    """what is being explored; no longer in the tree"""
-    event: Event | None = None
-    enabled: list[str] = field(default_factory=list)
-    """who could run, the last time that it was reached"""
-    waiting: list[str] = field(default_factory=list)
-    """who turned out to wait, though nobody could tell before"""
-    explored: list[Label] = field(default_factory=list)
-    """steps that were run from here"""
-    given: int = 0
-    """how many decisions of its step the branch came with"""
+BOUNDED = {Kind.FAULT: "faults", Kind.CRASH: "crashes"}
 
 
 class Dpor(Search, Attached):
@@ -73,17 +53,25 @@ class Dpor(Search, Attached):
     systematic = True
     reduced = True
 
-    def __init__(self, depth: int = 2000, *, source: bool = False) -> None:
+    def __init__(
+        self, depth: int = 2000, *, source: bool = False, faults: int | None = None, crashes: int | None = None
+    ) -> None:
         if depth < 1:
             raise OptionError(f"dpor: depth must be at least 1, not {depth}")
+        self._most = {name: most for name, most in (("faults", faults), ("crashes", crashes)) if most is not None}
+        for name, most in self._most.items():
+            if most < 0:
+                raise OptionError(f"dpor: {name} must be at least 0, not {most}")
         self.name = "dpor-source" if source else "dpor"
         self._depth = depth
-        self._deeper = False
+        self._cut: dict[str, int] = {}
+        """bounds that cut something"""
         self._source = source
-        self._frames: list[_Frame] = []
+        self._frames: list[Frame] = []
         self._begun = False
         self._watcher: Watcher | None = None
         self._drawn: list[int] = []
+        self._drawn_for: list[str] = []
         self._forced: tuple[int, ...] = ()
         self._at = 0
         self._fresh = 0
@@ -118,16 +106,16 @@ class Dpor(Search, Attached):
 
     def choose(self, processes: list[str]) -> int:
         """Who runs: as the frame says, or else whoever ran last, or the first that is not asleep."""
-        self._drawn = []
+        self._drawn, self._drawn_for = [], []
         if self._at >= self._depth:
-            self._deeper = True
+            self._cut["depth"] = self._depth
             self._forced = ()
             assert self._watcher is not None
             if self._at >= 2 * self._depth:  # what has had its turn by now can still come before
                 self._watcher.ended()
             return 0
         if self._at == len(self._frames):
-            self._frames.append(_Frame(self._sleep_here()))
+            self._frames.append(Frame(self._sleep_here()))
         self._note_disabled(processes)
         frame = self._frames[self._at]
         frame.enabled = processes
@@ -144,6 +132,7 @@ class Dpor(Search, Attached):
             if process not in processes:
                 self._infeasible(frame, process, processes)
             return processes.index(process)
+        frame.again = False
         at, self._forced = self._awake(frame.sleep, processes)
         return at
 
@@ -158,11 +147,16 @@ class Dpor(Search, Attached):
         there = (above.event.process, *processes, *waiting)
         for process in above.enabled:
             if process not in there:
-                known = [*above.sleep, *(branch.label for branch in above.tree)]
-                if not any(label[0] == process for label in known):
-                    above.tree.append(Branch((process, ()), None))
+                self._ask_one(self._at - 1, process)
 
-    def _awake(self, sleep: _Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
+    def _ask_one(self, at: int, process: str) -> None:
+        """Have the process run there, unless it is run there anyway."""
+        frame = self._frames[at]
+        known = [*frame.sleep, *(branch.label for branch in frame.tree)]
+        if not any(label[0] == process for label in known):
+            frame.tree.append(Branch((process, ()), None))
+
+    def _awake(self, sleep: Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
         """Whoever ran last, or else the first, that is not asleep; and what has to be decided in its step."""
         last = self._frames[self._at - 1].event if self._at else None
         order = list(range(len(processes)))
@@ -170,13 +164,13 @@ class Dpor(Search, Attached):
             order.insert(0, processes.index(last.process))
         for at in order:
             asleep = [each for each in sleep.values() if each.process == processes[at]]
-            forced = _undecided((), asleep)
+            forced = undecided((), asleep)
             if forced is not None:
                 return at, forced
         self.redundant += 1
         raise Abandoned("all that could run is asleep")
 
-    def _sleep_here(self) -> _Sleep:
+    def _sleep_here(self) -> Sleep:
         if self._at == 0:
             return {}
         above = self._frames[self._at - 1]
@@ -188,7 +182,7 @@ class Dpor(Search, Attached):
             if each.process != process and not conflict(each.footprint, footprint)
         }
 
-    def _infeasible(self, frame: _Frame, process: str, processes: list[str]) -> None:
+    def _infeasible(self, frame: Frame, process: str, processes: list[str]) -> None:
         if frame.event is not None:
             raise NondeterminismError(
                 f"step {self._at} was one of {process} before, and now only {', '.join(processes)} could run"
@@ -212,7 +206,22 @@ class Dpor(Search, Attached):
         if chosen >= options:
             raise NondeterminismError(f"{label} had more than {chosen} options before, and now {options}")
         self._drawn.append(chosen)
+        self._drawn_for.append(BOUNDED.get(kind, ""))
         return chosen
+
+    def _spent(self, frame: Frame, process: str, draws: tuple[int, ...]) -> dict[str, int]:
+        """What of the bounds is used, once the step that ran last, from here, has been decided like this."""
+        spent = dict(frame.spent)
+        for chosen, name in zip(draws, self._drawn_for, strict=False):
+            if chosen and name in self._most:
+                spent[name] = spent.get(name, 0) + 1
+        return spent
+
+    def _beyond(self, spent: dict[str, int]) -> bool:
+        """Whether that is too much; if so, it is noted."""
+        over = {name: self._most[name] for name, used in spent.items() if used > self._most[name]}
+        self._cut.update(over)
+        return bool(over)
 
     def happened(self, event: Event) -> None:
         if self._at >= self._depth:
@@ -221,6 +230,11 @@ class Dpor(Search, Attached):
         frame = self._frames[self._at]
         if frame.event is not None and frame.event.label != event.label:
             raise NondeterminismError(f"step {self._at} was {frame.event.label} before, and now {event.label}")
+        spent = self._spent(frame, event.process, event.draws)
+        if self._beyond(spent):
+            frame.sleep[event.label] = event
+            frame.again, frame.branch = frame.branch is None, None
+            raise Abandoned("beyond a bound")
         first = frame.event is None
         frame.event = event
         if frame.branch is None:
@@ -231,17 +245,19 @@ class Dpor(Search, Attached):
         frame.branch.footprint = event.footprint
         self._at += 1
         if self._at == len(self._frames) and self._at < self._depth:
-            below = _Frame(self._sleep_here(), frame.branch.children)
+            below = Frame(self._sleep_here(), frame.branch.children, spent=spent)
             frame.branch.children = []
             self._frames.append(below)
 
-    def _add_decisions(self, frame: _Frame, event: Event) -> None:
+    def _add_decisions(self, frame: Frame, event: Event) -> None:
         """The other values of what was decided here for the first time."""
         for at in range(len(event.draws) - 1, frame.given - 1, -1):
             for value in range(event.options[at] - 1, -1, -1):
                 label = (event.process, (*event.draws[:at], value))
                 asleep = [e for e in frame.sleep.values() if e.process == event.process]
-                if value != event.draws[at] and _undecided(label[1], asleep) is not None:
+                if value == event.draws[at] or undecided(label[1], asleep) is None:
+                    continue
+                if not self._beyond(self._spent(frame, event.process, label[1])):
                     frame.tree.insert(0, Branch(label, None))
 
     def over(self, *, cut: bool) -> bool:
@@ -266,19 +282,20 @@ class Dpor(Search, Attached):
         self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
             self.classes[history.digest()] = None
-        for later in range(self._fresh, len(history)):
+        for later in range(self._fresh, self._at):  # none that was beyond a bound
             self._turn(watcher, history.events[later])
         for pending in watcher.pending:
             self._turn(watcher, pending)
         self._backtrack()
 
     def _begin_anew(self) -> None:
-        self._frames = [_Frame({})]
+        self._frames = [Frame({})]
         self._fresh = 0
         self._relied = {}
         self.executions = 0
         self.redundant = self.infeasible = 0
         self.restarts += 1
+        self._cut = {}
         self.classes.clear()
 
     def _turn(self, watcher: Watcher, event: Event) -> None:
@@ -295,7 +312,7 @@ class Dpor(Search, Attached):
                 continue
             insert(frame.tree, sequence)
 
-    def _add_initial(self, frame: _Frame, sequence: list[Event]) -> None:
+    def _add_initial(self, frame: Frame, sequence: list[Event]) -> None:
         """Of source-DPOR: unless a step that can begin the sequence is run from here anyway, one is to be."""
         possible = [
             each
@@ -319,7 +336,7 @@ class Dpor(Search, Attached):
             frame.event = None
             if self._source:
                 frame.tree = [branch for branch in frame.tree if branch.label not in frame.sleep]
-            if frame.tree:
+            if frame.tree or frame.again:
                 break
             self._frames.pop()
         self._fresh = max(0, len(self._frames) - 1)
@@ -328,7 +345,7 @@ class Dpor(Search, Attached):
         return self._begun and not self._frames
 
     def bounds(self) -> dict[str, int]:
-        return {"depth": self._depth} if self._deeper else {}
+        return dict(self._cut)
 
     def counts(self) -> dict[str, int]:
         return {
@@ -337,21 +354,3 @@ class Dpor(Search, Attached):
             "infeasible": self.infeasible,
             "restarts": self.restarts,
         }
-
-
-def _undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:
-    """The first decisions of a step, from ``prefix`` on, that are not all asleep; None if all are."""
-    size = len(prefix)
-    options = None
-    for each in asleep:
-        if each.draws[:size] == prefix:
-            if len(each.draws) == size:
-                return None
-            options = each.options[size]
-    if options is None:
-        return prefix
-    for value in range(options):
-        found = _undecided((*prefix, value), asleep)
-        if found is not None:
-            return found
-    return None
