@@ -13,10 +13,11 @@ from liveproof_sim.explore.strategies import make
 from liveproof_sim.kernel.choices import Kind
 from tests.sim.dpor import classics
 from tests.sim.dpor.costs import cheapest
+from tests.sim.dpor.drawn_programs import draw
 from tests.sim.dpor.oracle import TooManyError, run
 from tests.sim.dpor.random_programs import generate, interleavings_min, scenario_of
 
-EACH = 15
+EACH = 10
 INTERLEAVINGS_MAX = 150
 
 
@@ -26,12 +27,6 @@ def within(scenario: Callable[..., Any], spec: str, most: int = 20_000) -> Any:
     search.keep_classes = True
     run(scenario, search, most, {})
     return search
-
-
-def draw(kind: Kind, options: int) -> int:
-    loop: Any = asyncio.get_running_loop()
-    chosen: int = loop.choices.draw(kind, kind.value, options)
-    return chosen
 
 
 def troubled(tasks: int, steps: int) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -29,8 +29,6 @@ class Frame:
     """who turned out to wait, though nobody could tell before"""
     explored: list[Label] = field(default_factory=list)
     """steps that were run from here"""
-    given: int = 0
-    """how many decisions of its step the branch came with"""
     spent: dict[str, int] = field(default_factory=dict)
     """of what is bounded, how much the events before it have used"""
     again: bool = False

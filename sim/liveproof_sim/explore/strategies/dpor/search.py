@@ -14,6 +14,8 @@ Departs from the paper:
   in. So a branch may turn out to be asleep; it is given up then, and counted (``redundant``). Executions that come
   to their end are one for each class all the same: the tests compare with every interleaving.
 - A step in which something was decided (data, faults, crashes) is one event per decision; all of them are run.
+  So it is not enough that a process could come first in a turned race: it has to be as the race's first step
+  decided, for the same process that decided otherwise stands for other executions.
 - A process that waits behind a guard or for a lock is disabled, and takes part: its step, had it run, races at
   the end of the execution (``pending``).
 - What a step disables (it cancels a timer, or makes a guard false) is run before it, too.
@@ -124,7 +126,6 @@ class Dpor(Search, Attached):
         if frame.branch is not None:
             process, self._forced = frame.branch.label
             if frame.event is None:
-                frame.given = len(self._forced)
                 if frame.branch.label in frame.sleep:  # by a footprint that it did not have elsewhere
                     frame.branch = None
                     self.redundant += 1
@@ -251,14 +252,18 @@ class Dpor(Search, Attached):
 
     def _add_decisions(self, frame: Frame, event: Event) -> None:
         """The other values of what was decided here for the first time."""
-        for at in range(len(event.draws) - 1, frame.given - 1, -1):
+        asleep = [each for each in frame.sleep.values() if each.process == event.process]
+        there = [branch.label for branch in frame.tree if branch.label[0] == event.process]
+        for at in range(len(event.draws) - 1, -1, -1):
             for value in range(event.options[at] - 1, -1, -1):
-                label = (event.process, (*event.draws[:at], value))
-                asleep = [e for e in frame.sleep.values() if e.process == event.process]
-                if value == event.draws[at] or undecided(label[1], asleep) is None:
+                prefix = (*event.draws[:at], value)
+                draws = undecided(prefix, asleep)
+                if value == event.draws[at] or draws is None:
                     continue
-                if not self._beyond(self._spent(frame, event.process, label[1])):
-                    frame.tree.insert(0, Branch(label, None))
+                if any(label[1][: at + 1] == prefix for label in there):
+                    continue
+                if not self._beyond(self._spent(frame, event.process, draws)):
+                    frame.tree.insert(0, Branch((event.process, draws), None))
 
     def over(self, *, cut: bool) -> bool:
         assert self._watcher is not None
@@ -307,10 +312,14 @@ class Dpor(Search, Attached):
             if self._source:
                 self._add_initial(frame, sequence)
                 continue
-            asleep = frame.sleep.items()
-            if any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep):
-                continue
-            insert(frame.tree, sequence)
+            then = _then(watcher.history.events[earlier])
+            if not self._covered(frame, [*sequence, *then]):
+                insert(frame.tree, sequence, then)
+
+    def _covered(self, frame: Frame, sequence: list[Event]) -> bool:
+        """Whether executions that begin so from here were explored."""
+        asleep = frame.sleep.items()
+        return any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep)
 
     def _add_initial(self, frame: Frame, sequence: list[Event]) -> None:
         """Of source-DPOR: unless a step that can begin the sequence is run from here anyway, one is to be."""
@@ -331,7 +340,6 @@ class Dpor(Search, Attached):
             if frame.event is not None:
                 frame.sleep[frame.event.label] = frame.event
                 frame.explored.append(frame.event.label)
-            frame.given = 0
             frame.branch = None
             frame.event = None
             if self._source:
@@ -354,3 +362,9 @@ class Dpor(Search, Attached):
             "infeasible": self.infeasible,
             "restarts": self.restarts,
         }
+
+
+def _then(first: Event) -> list[Event]:
+    """What is to come after a turned race: its first step, decided as it was. Where nothing is decided there is
+    only one such step, and it need not be said. What it will touch then is not known, and says nothing."""
+    return [Event(first.process, first.draws, first.options, {}, [], 0)] if first.draws else []
