@@ -25,6 +25,7 @@ __all__ = ["explore"]
 @click.option("--fidelity", metavar="NAME", help="any-order (the default) or fifo.")
 @click.option("--timers", metavar="NAME", help="late (the default) or discrete.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="How many processes (1).")
+@click.option("--resume", type=click.Path(dir_okay=False, path_type=Path), help="Go on from there, and stop there.")
 @click.option("--trace", "trace_file", type=click.Path(path_type=Path), help="Write a failure's trace there.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report there.")
 @click.option("--json", "json_too", is_flag=True, help="Write the verdict as JSON, and nothing else.")

@@ -13,9 +13,11 @@ import contextlib
 import gc
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from liveproof_sim.errors import NondeterminismError, OptionError
+from liveproof_sim.errors import NondeterminismError, OptionError, ResumeError
+from liveproof_sim.explore.bookmark import Bookmark, made_with
 from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scattered, shortened
 from liveproof_sim.explore.elsewhere import compare_elsewhere
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
@@ -31,6 +33,14 @@ __all__ = ["Explorer", "Told", "quiet_collector"]
 
 Told: TypeAlias = Callable[[int, int], None]
 """Told now and then of how many executions there were, and how many behaviours they showed."""
+
+
+class _Earlier(NamedTuple):
+    """What an exploration that goes on has behind it."""
+
+    executions: int
+    seconds: float
+
 
 COLLECT_MORE_EVERY = 200  # executions: also what outlived one
 
@@ -96,6 +106,9 @@ class Explorer:
         self._clock = time.perf_counter
         self._told: Told | None = None
         self._pace = Pace(self._clock)
+        self._bookmark: Bookmark | None = None
+        self._learning = False
+        self._earlier = _Earlier(0, 0.0)
 
     def run(
         self,
@@ -104,12 +117,15 @@ class Explorer:
         seconds: float | None = None,
         workers: int = 1,
         told: Told | None = None,
+        resume: Path | None = None,
     ) -> Verdict:
-        """Explore until something fails, everything was run, or the budget is spent.
+        """Explore until something fails, everything was run, or the budget is spent. With ``resume``, from where
+        the file says that it was stopped, and the file says where in the end; the budget is this run's own.
 
         Raises:
             NondeterminismError: one tape gave two different runs.
             OptionError: no budget at all for a search without an end, or no way to share the work.
+            ResumeError: the file does not fit, or cannot be read or written.
             WorkerError: a worker died.
         """
         self._told = told
@@ -122,8 +138,10 @@ class Explorer:
         if executions is None and seconds is None and not self.search.systematic:
             raise OptionError(f"{self.search.name} has no end of its own: give executions or seconds")
         began = self._clock()
-        with exploring(self.scenario, self.settings), quiet_collector():
-            failed = self._first()
+        if resume is not None:
+            self._resume(resume)
+        with exploring(self.scenario, self.settings), quiet_collector(), self._interruptible():
+            failed = None if self.search.exhausted() else self._first()
             if failed:
                 reason: StopReason | None = StopReason.FAILURE
             elif workers > 1 and executions != 1:
@@ -132,8 +150,58 @@ class Explorer:
                 reason = self._rest(executions, seconds, began)
             if reason is None:
                 failed, reason = self._failed, StopReason.FAILURE
+            self._keep(reason, self._clock() - began)
             failure = self.confirm(failed) if failed else None
-        return self._verdict(reason, failure, self._clock() - began)
+        return self._verdict(reason, failure, self._earlier.seconds + self._clock() - began)
+
+    def _resume(self, path: Path) -> None:
+        search, settings = self.search, self.settings
+        if not search.resumable:
+            raise OptionError(f"{search.name} keeps nothing to go on from: use strategy='dpor', or leave resume out")
+        search.keep_begin = True
+        options = settings.as_options()
+        del options["hot"]
+        made = made_with(self.scenario, options, strategy=[search.name, search.options()])
+        self._bookmark = Bookmark(path, made)
+        state = self._bookmark.load()
+        if state is None:
+            return
+        try:
+            search.restore(state["search"])
+            settings.hot.update(dict.fromkeys(state["hot"]))
+            settings.opaque.update(dict.fromkeys(state["opaque"]))
+            self._executions, self._lost = state["executions"], state["lost"]
+            self._curve = [(executions, seen) for executions, seen in state["curve"]]
+            self.reached.restore(state["reached"])
+            self._earlier = _Earlier(self._executions, state["seconds"])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise ResumeError(f"{path} is damaged: {error!r}; delete it to start anew") from error
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Whoever interrupts finds in the file what was done."""
+        self._began = self._clock()
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self._learning:  # else the search is between two states, and the file has an earlier one
+                self._keep(StopReason.SECONDS, self._clock() - self._began)
+            raise
+
+    def _keep(self, reason: StopReason | None, seconds: float) -> None:
+        """In the file, if there is one; a failure is to be found again."""
+        if self._bookmark is None or reason is StopReason.FAILURE:
+            return
+        self._bookmark.save({
+            "search": self.search.as_data(),
+            "hot": list(self.settings.hot),
+            "opaque": list(self.settings.opaque),
+            "executions": self._executions,
+            "lost": self._lost,
+            "curve": self._curve,
+            "reached": self.reached.as_data(),
+            "seconds": self._earlier.seconds + seconds,
+        })
 
     def once(self, search: Strategy, *, record: bool = False, seed: int = 0) -> Outcome:
         """One execution. Call inside :func:`exploring`."""
@@ -152,7 +220,7 @@ class Explorer:
         outcome = self.once(search, record=True)
         whole, self.settings = self.settings, shortened(self.settings, outcome)
         try:
-            for number in range(reruns(outcome.steps)):
+            for number in range(0 if outcome.cut else reruns(outcome.steps)):
                 kept = scattered(number)
                 compare(outcome, self.once(Positions(outcome.taken), record=True))
                 del kept
@@ -173,7 +241,7 @@ class Explorer:
         while True:
             if search.exhausted():
                 return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
-            if executions is not None and self._executions >= executions:
+            if executions is not None and self._executions - self._earlier.executions >= executions:
                 return StopReason.EXECUTIONS
             if seconds is not None and self._clock() - began >= seconds:
                 return StopReason.SECONDS
@@ -182,30 +250,37 @@ class Explorer:
             if outcome.failed:
                 self._failed = outcome
                 return None
+            if self._bookmark is not None and self._bookmark.due():
+                self._keep(None, self._clock() - began)
             self._collect()
 
     def _collect(self) -> None:
         gc.collect(self._executions % COLLECT_MORE_EVERY == 0)
 
     def _note(self, outcome: Outcome, *, own: bool) -> None:
-        if outcome.cut:
-            self.search.learn(outcome, new=False)
-            return
-        new = self._count(_behaviour(outcome.taken))
-        if outcome.lost:
+        self._learning = True
+        new = not outcome.cut and self._count(b"" if self.search.systematic else _behaviour(outcome.taken))
+        if outcome.lost and not outcome.cut:
             self._lost[outcome.lost] = self._lost.get(outcome.lost, 0) + 1
-        if own:
+        if own or outcome.cut:
             self.search.learn(outcome, new=new)
+        self._learning = False
         if self._told is not None and self._pace.due():
-            self._told(self._executions, len(self._counts))
+            self._told(self._executions, self._behaviours())
 
     def _count(self, behaviour: bytes) -> bool:
         """One more execution; whether it showed something new."""
         self._executions += 1
-        count = self._counts[behaviour] = self._counts.get(behaviour, 0) + 1
+        count = 1
+        if not self.search.systematic:  # that runs no schedule twice, and there may be very many
+            count = self._counts[behaviour] = self._counts.get(behaviour, 0) + 1
         if self._executions & (self._executions - 1) == 0:
-            self._curve.append((self._executions, len(self._counts)))
+            self._curve.append((self._executions, self._behaviours()))
         return count == 1
+
+    def _behaviours(self) -> int:
+        """Distinct schedules seen."""
+        return self._executions if self.search.systematic else len(self._counts)
 
     def _sendable(self) -> bytes:
         """What workers are sent.
@@ -308,8 +383,9 @@ class Explorer:
         return Failure(again.error, again.signature, outcome.taken, trace=again.trace)
 
     def _verdict(self, reason: StopReason, failure: Failure | None, seconds: float) -> Verdict:
-        counts = list(self._counts.values())
-        verdict = Verdict(Status.SAMPLED, reason, self._executions, self.search.name, len(counts))
+        seen = self._behaviours()
+        counts = [1] * seen if self.search.systematic else list(self._counts.values())
+        verdict = Verdict(Status.SAMPLED, reason, self._executions, self.search.name, seen)
         verdict.seconds = seconds
         verdict.arms = self._arms or self.search.arms()
         verdict.reduction = self.search.counts()
@@ -319,7 +395,7 @@ class Explorer:
         verdict.lost = dict(self._lost)
         verdict.points = dict(self.reached.points)
         verdict.faults = dict(self.reached.faults)
-        verdict.curve = [*self._curve, (self._executions, len(counts))]
+        verdict.curve = [*self._curve, (self._executions, seen)]
         if failure is not None:
             verdict.status = Status.FAILED
         elif reason is StopReason.EXHAUSTED:

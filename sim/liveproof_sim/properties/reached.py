@@ -41,6 +41,18 @@ class Reached:
         """An execution came by, and the point's condition held or not."""
         self.counts[name] = self.counts.get(name, 0) + hit
 
+    def as_data(self) -> dict[str, Any]:
+        """For a file."""
+        faults = [[*cell, *count] for cell, count in self.faults.items()]
+        return {"counts": self.counts, "points": self.points, "faults": faults}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.counts.update(data["counts"])
+        self.points.update(data["points"])
+        for family, operation, phase, asked, struck in data["faults"]:
+            self.faults[family, operation, phase] = (asked, struck)
+
     def missed(self) -> list[str]:
         """What was declared and never reached."""
         return [name for name, count in self.counts.items() if not count]

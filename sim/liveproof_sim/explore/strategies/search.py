@@ -40,6 +40,10 @@ class Search:
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
     reduced = False
     """whether it needs to know what steps touch"""
+    resumable = False
+    """whether it can be stopped, written down, and go on in another process"""
+    keep_begin = False
+    """whether an execution may be interrupted, and the search is to be as before it then"""
 
     @property
     def arm(self) -> str:
@@ -81,6 +85,22 @@ class Search:
     def arms(self) -> dict[str, dict[str, float]]:
         """For a portfolio: what each arm did."""
         return {}
+
+    def options(self) -> dict[str, Any]:
+        """Of a search that is resumable: what a search that goes on has to be made with."""
+        return {}
+
+    def as_data(self) -> dict[str, Any]:
+        """Of a search that is resumable: where it is, before the execution that is running, if one is; for JSON.
+
+        Raises:
+            ResumeError: that cannot be written down.
+        """
+        raise NotImplementedError
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Be where the one was that gave this."""
+        raise NotImplementedError
 
 
 class FifoSearch(Search):

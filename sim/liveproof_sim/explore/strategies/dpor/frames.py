@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from liveproof_sim.explore.history import Event, Label
@@ -33,6 +33,16 @@ class Frame:
     """of what is bounded, how much the events before it have used"""
     again: bool = False
     """whether it is to be reached again though its tree is empty: what ran from it was beyond a bound"""
+
+    def copied(self) -> Frame:
+        """As it is now, whatever an execution does to it."""
+        return replace(
+            self,
+            sleep=dict(self.sleep),
+            tree=[branch.copied() for branch in self.tree],
+            waiting=self.waiting[:],
+            explored=self.explored[:],
+        )
 
 
 def undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:

@@ -22,6 +22,8 @@ preemptions is found.
 
 from __future__ import annotations
 
+from typing import Any
+
 from liveproof_sim.errors import OptionError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.history import Event, Watcher
@@ -77,6 +79,13 @@ class FewPreemptions(Dpor):
         super().learn(outcome, new=new)
         if self.restarts > restarts:
             self._runs.clear()
+
+    def as_data(self) -> dict[str, Any]:
+        return {**super().as_data(), "runs": [digest.hex() for digest in self._runs]}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        super().restore(data)
+        self._runs = dict.fromkeys(bytes.fromhex(each) for each in data["runs"])
 
     def _turn(self, watcher: Watcher, event: Event) -> None:
         """Ask for the event before each earlier one that conflicts with it."""

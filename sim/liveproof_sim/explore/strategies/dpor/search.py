@@ -33,10 +33,13 @@ cheaper per execution and may run into the sleep set.
 
 from __future__ import annotations
 
+from typing import Any
+
 from liveproof_sim.errors import NondeterminismError, OptionError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.history import Event, Watcher
 from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, undecided
+from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search
 from liveproof_sim.kernel.accesses import conflict
@@ -54,6 +57,7 @@ class Dpor(Search, Attached):
 
     systematic = True
     reduced = True
+    resumable = True
 
     def __init__(
         self, depth: int = 2000, *, source: bool = False, faults: int | None = None, crashes: int | None = None
@@ -77,7 +81,7 @@ class Dpor(Search, Attached):
         self._forced: tuple[int, ...] = ()
         self._at = 0
         self._fresh = 0
-        self._slept = False
+        self._running = False
         self.redundant = 0
         """executions that were given up because all that could run was asleep"""
         self.infeasible = 0
@@ -89,14 +93,18 @@ class Dpor(Search, Attached):
         """how often the exploration began anew, because something changed that had seemed constant"""
         self.classes: dict[bytes, None] = {}
         self.keep_classes = False
+        self._began: tuple[int, list[Frame], tuple[int, int]] = (0, [], (0, 0))
 
     # ---- one execution
 
     def begin(self, choices: Choices, /) -> None:
         self._begun = True
         self._at = 0
-        self._slept = False
         self._watcher = None
+        if self.keep_begin:
+            self._running = True
+            top = [frame.copied() for frame in self._frames[-1:]]
+            self._began = (len(self._frames), top, (self.redundant, self.infeasible))
 
     def attach(self, loop: SimLoop) -> None:
         """The loop of the execution that begins."""
@@ -278,6 +286,7 @@ class Dpor(Search, Attached):
     # ---- between executions
 
     def learn(self, outcome: Outcome, *, new: bool) -> None:
+        self._running = False
         watcher = self._watcher
         assert watcher is not None
         history = watcher.history
@@ -348,6 +357,35 @@ class Dpor(Search, Attached):
                 break
             self._frames.pop()
         self._fresh = max(0, len(self._frames) - 1)
+
+    def options(self) -> dict[str, Any]:
+        return {"depth": self._depth, **self._most}
+
+    def as_data(self) -> dict[str, Any]:
+        self._undo()
+        return {
+            **stack(self._frames),
+            "begun": self._begun,
+            "fresh": self._fresh,
+            "relied": list(self._relied),
+            "cut": self._cut,
+            "counts": [self.executions, self.redundant, self.infeasible, self.restarts],
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        self._frames = frames_of(data)
+        self._begun, self._fresh, self._cut = data["begun"], data["fresh"], dict(data["cut"])
+        self._relied = dict.fromkeys(data["relied"])
+        self.executions, self.redundant, self.infeasible, self.restarts = data["counts"]
+
+    def _undo(self) -> None:
+        """Forget the execution that is running."""
+        if not self._running:
+            return
+        self._running = False
+        size, top, (self.redundant, self.infeasible) = self._began
+        self._frames = [*self._frames[: size - 1], *top] if size else []
+        self._begun = bool(size)
 
     def exhausted(self) -> bool:
         return self._begun and not self._frames

@@ -21,6 +21,10 @@ class Branch:
     """None: this step was not seen yet; it is taken to conflict with everything"""
     children: list[Branch] = field(default_factory=list)
 
+    def copied(self) -> Branch:
+        """With all that comes after it."""
+        return Branch(self.label, self.footprint, [child.copied() for child in self.children])
+
     def chain(self) -> list[Label]:
         """For people."""
         return [self.label, *(label for child in self.children[:1] for label in child.chain())]
