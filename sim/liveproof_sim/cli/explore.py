@@ -40,6 +40,9 @@ def explore(
 
     It is an async function of no argument or of a World; of a test made with @explore, its own options hold
     where none are given here.
+
+    On a terminal a line shows how far it is. Of a search that has an end (dpor) it also says how many executions are
+    left, as far as is known: what is to be run from a step is taken to have equal parts, and more may be found.
     """
     with one_line_errors():
         found = find(scenario)

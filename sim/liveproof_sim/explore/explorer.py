@@ -22,7 +22,7 @@ from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scatter
 from liveproof_sim.explore.elsewhere import compare_elsewhere
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.statistics import excluded_above, unseen_estimate, unseen_max
-from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
+from liveproof_sim.explore.strategies import FifoSearch, Positions, Search, Standing
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.explore.workers import Found, Pace, Record, Turn, explore_together, send_for
 from liveproof_sim.kernel.choices import Choices, Strategy, derive_seed
@@ -31,8 +31,8 @@ from liveproof_sim.properties import Reached, points_of
 
 __all__ = ["Explorer", "Told", "quiet_collector"]
 
-Told: TypeAlias = Callable[[int, int], None]
-"""Told now and then of how many executions there were, and how many behaviours they showed."""
+Told: TypeAlias = Callable[[int, int, Standing | None], None]
+"""Told now and then of how many executions there were, how many behaviours they showed, and how far that is."""
 
 
 class _Earlier(NamedTuple):
@@ -266,7 +266,8 @@ class Explorer:
             self.search.learn(outcome, new=new)
         self._learning = False
         if self._told is not None and self._pace.due():
-            self._told(self._executions, self._behaviours())
+            ran = self._executions - self._earlier.executions
+            self._told(ran, self._behaviours(), self.search.standing())
 
     def _count(self, behaviour: bytes) -> bool:
         """One more execution; whether it showed something new."""
@@ -304,7 +305,7 @@ class Explorer:
             behaviours.update((record.behaviour, None) for record in part.records)
             ran += len(part.records)
             if self._told is not None:
-                self._told(ran, len(behaviours))
+                self._told(ran, len(behaviours), None)
 
         left = None if seconds is None else seconds - (self._clock() - began)
         found = explore_together(_work, self._sendable(), workers, executions, left, tell)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from liveproof_sim.errors import NondeterminismError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
-__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "function_of", "key_of"]
+__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "Standing", "function_of", "key_of"]
 
 LANE = "callbacks"
 CLOCK = "clock"
@@ -29,6 +29,16 @@ def function_of(key: Any) -> str:
     coro = key.get_coro() if isinstance(key, asyncio.Task) else key
     name: str = getattr(coro, "__qualname__", "")
     return name.rpartition("<locals>.")[2]
+
+
+class Standing(NamedTuple):
+    """How far a search is that has an end."""
+
+    classes: int
+    depth: int
+    """steps from which something is left to run, and those above them"""
+    share: float
+    """an estimate of how much was run, from 0 to 1"""
 
 
 class Search:
@@ -81,6 +91,10 @@ class Search:
     def counts(self) -> dict[str, int]:
         """Of a search that reduces: what it ran, by name."""
         return {}
+
+    def standing(self) -> Standing | None:
+        """Between executions, how far it is; None: nobody knows."""
+        return None
 
     def arms(self) -> dict[str, dict[str, float]]:
         """For a portfolio: what each arm did."""

@@ -41,7 +41,7 @@ from liveproof_sim.explore.history import Event, Watcher
 from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, undecided
 from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
-from liveproof_sim.explore.strategies.search import Search
+from liveproof_sim.explore.strategies.search import Search, Standing
 from liveproof_sim.kernel.accesses import conflict
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 from liveproof_sim.kernel.loop import SimLoop
@@ -357,6 +357,18 @@ class Dpor(Search, Attached):
                 break
             self._frames.pop()
         self._fresh = max(0, len(self._frames) - 1)
+
+    def standing(self) -> Standing:
+        """The share is that of Kilby, Slaney, Thiébaux and Walsh ("Estimating search tree size", AAAI 2006), for the
+        whole stack: what is known to be run from a prefix is taken to have equal parts. What races are yet to show
+        is not known, so the share is too high at first."""
+        share, weight = 0.0, 1.0
+        for frame in self._frames:
+            done = len(frame.explored)
+            known = done + (frame.event is not None) + len(frame.tree)
+            share += weight * done / max(1, known)
+            weight /= max(1, known)
+        return Standing(self.executions, len(self._frames), share if self._frames else float(self._begun))
 
     def options(self) -> dict[str, Any]:
         return {"depth": self._depth, **self._most}
