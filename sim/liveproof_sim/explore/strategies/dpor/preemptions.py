@@ -101,8 +101,8 @@ class FewPreemptions(Dpor):
             if first.process == event.process or known >> earlier & 1:
                 continue
             if earlier in event.races or conflict(first.footprint, event.footprint):
-                self._ask(earlier, event.process)
-                self._ask(self._beginning(events, earlier), event.process)
+                self._ask_somehow(earlier, event.process)
+                self._ask_somehow(self._beginning(events, earlier), event.process)
 
     def _beginning(self, events: list[Event], at: int) -> int:
         """Where the run of steps of one process began."""
@@ -110,7 +110,7 @@ class FewPreemptions(Dpor):
             at -= 1
         return at
 
-    def _ask(self, at: int, process: str) -> None:
+    def _ask_somehow(self, at: int, process: str) -> None:
         """Have the process run there, or, if it cannot, all that can."""
         frame = self._frames[at]
         if process in frame.enabled and process not in frame.waiting:

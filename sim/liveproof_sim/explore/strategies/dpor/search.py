@@ -81,6 +81,7 @@ class Dpor(Search, Attached):
         self._forced: tuple[int, ...] = ()
         self._at = 0
         self._fresh = 0
+        self._floor = 0  # so many frames belong to somebody else: see units.py
         self._running = False
         self.redundant = 0
         """executions that were given up because all that could run was asleep"""
@@ -159,11 +160,16 @@ class Dpor(Search, Attached):
                 self._ask_one(self._at - 1, process)
 
     def _ask_one(self, at: int, process: str) -> None:
-        """Have the process run there, unless it is run there anyway."""
-        frame = self._frames[at]
+        """Have the process run at a step, however it decides."""
+        self.include_one(self._frames[at], process)
+
+    def include_one(self, frame: Frame, process: str) -> bool:
+        """Have the process run from there, unless it is run anyway. Returns whether that was news."""
         known = [*frame.sleep, *(branch.label for branch in frame.tree)]
-        if not any(label[0] == process for label in known):
-            frame.tree.append(Branch((process, ()), None))
+        if any(label[0] == process for label in known):
+            return False
+        frame.tree.append(Branch((process, ()), None))
+        return True
 
     def _awake(self, sleep: Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
         """Whoever ran last, or else the first, that is not asleep; and what has to be decided in its step."""
@@ -291,7 +297,7 @@ class Dpor(Search, Attached):
         assert watcher is not None
         history = watcher.history
         if watcher.heat(self._relied):  # what was taken for constant is not: with that known, once more
-            self._begin_anew()
+            self.begin_anew()
             return
         self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
@@ -302,7 +308,8 @@ class Dpor(Search, Attached):
             self._turn(watcher, pending)
         self._backtrack()
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
+        """With what is known by now."""
         self._frames = [Frame({})]
         self._fresh = 0
         self._relied = {}
@@ -316,21 +323,25 @@ class Dpor(Search, Attached):
         for earlier in event.races:
             if earlier >= self._depth:
                 continue
-            frame = self._frames[earlier]
             sequence = [*watcher.history.not_after(earlier), event]
-            if self._source:
-                self._add_initial(frame, sequence)
-                continue
-            then = _then(watcher.history.events[earlier])
-            if not self._covered(frame, [*sequence, *then]):
-                insert(frame.tree, sequence, then)
+            self._ask(earlier, sequence, _then(watcher.history.events[earlier]))
+
+    def _ask(self, at: int, sequence: list[Event], then: list[Event]) -> None:
+        """Have an execution begin so at a step, and go on so."""
+        self.include(self._frames[at], sequence, then)
+
+    def include(self, frame: Frame, sequence: list[Event], then: list[Event]) -> bool:
+        """Have an execution begin so from there, unless one does anyway. Returns whether that was news."""
+        if self._source:
+            return self._add_initial(frame, sequence)
+        return not self._covered(frame, [*sequence, *then]) and insert(frame.tree, sequence, then)
 
     def _covered(self, frame: Frame, sequence: list[Event]) -> bool:
         """Whether executions that begin so from here were explored."""
         asleep = frame.sleep.items()
         return any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep)
 
-    def _add_initial(self, frame: Frame, sequence: list[Event]) -> None:
+    def _add_initial(self, frame: Frame, sequence: list[Event]) -> bool:
         """Of source-DPOR: unless a step that can begin the sequence is run from here anyway, one is to be."""
         possible = [
             each
@@ -338,13 +349,15 @@ class Dpor(Search, Attached):
             if weak_initial(each.label, each.footprint, sequence) == at
         ]
         there = [*frame.explored, *(branch.label for branch in frame.tree)]
-        if not any(each.label in there for each in possible):
-            awake = [each for each in possible if each.label not in frame.sleep] or possible
-            frame.tree.append(Branch(awake[0].label, awake[0].footprint))
+        if any(each.label in there for each in possible):
+            return False
+        awake = [each for each in possible if each.label not in frame.sleep] or possible
+        frame.tree.append(Branch(awake[0].label, awake[0].footprint))
+        return True
 
     def _backtrack(self) -> None:
         """To the deepest prefix from which something is left to run."""
-        while self._frames:
+        while len(self._frames) > self._floor:
             frame = self._frames[-1]
             if frame.event is not None:
                 frame.sleep[frame.event.label] = frame.event
@@ -399,8 +412,27 @@ class Dpor(Search, Attached):
         self._frames = [*self._frames[: size - 1], *top] if size else []
         self._begun = bool(size)
 
+    # ---- for those who share it: see sharing.py
+
+    def hand_over(self) -> tuple[list[Frame], int, dict[str, None]]:
+        """The stack, from where on races were not looked for, and what was taken for constant."""
+        return [frame.copied() for frame in self._frames], self._fresh, self._relied
+
+    def credit(self, counts: tuple[int, int, int], cut: dict[str, int], classes: list[bytes]) -> None:
+        """What others have run of it."""
+        executions, redundant, infeasible = counts
+        self.executions += executions
+        self.redundant += redundant
+        self.infeasible += infeasible
+        self._cut.update(cut)
+        self.classes.update(dict.fromkeys(classes))
+
+    def finish(self) -> None:
+        """Others have run everything."""
+        self._frames = []
+
     def exhausted(self) -> bool:
-        return self._begun and not self._frames
+        return self._begun and len(self._frames) <= self._floor
 
     def bounds(self) -> dict[str, int]:
         return dict(self._cut)
