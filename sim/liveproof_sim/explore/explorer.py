@@ -18,29 +18,21 @@ from typing import NamedTuple, TypeAlias
 
 from liveproof_sim.errors import NondeterminismError, OptionError, ResumeError
 from liveproof_sim.explore.bookmark import Bookmark, made_with
+from liveproof_sim.explore.conclusion import conclude
 from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scattered, shortened
 from liveproof_sim.explore.elsewhere import compare_elsewhere
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
-from liveproof_sim.explore.statistics import excluded_above, unseen_estimate, unseen_max
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search, Standing
-from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
+from liveproof_sim.explore.tally import Tally
+from liveproof_sim.explore.verdict import Failure, StopReason, Verdict
 from liveproof_sim.explore.workers import Found, Pace, Record, Turn, explore_together, send_for
 from liveproof_sim.kernel.choices import Choices, Strategy, derive_seed
-from liveproof_sim.kernel.loop import Timers
 from liveproof_sim.properties import Reached, points_of
 
 __all__ = ["Explorer", "Told", "quiet_collector"]
 
 Told: TypeAlias = Callable[[int, int, Standing | None], None]
 """Told now and then of how many executions there were, how many behaviours they showed, and how far that is."""
-
-
-class _Earlier(NamedTuple):
-    """What an exploration that goes on has behind it."""
-
-    executions: int
-    seconds: float
-
 
 COLLECT_MORE_EVERY = 200  # executions: also what outlived one
 
@@ -97,18 +89,14 @@ class Explorer:
         self.processes = processes
         self.reached = Reached(points_of(scenario))
         self.with_world = takes_world(scenario)
-        self._counts: dict[bytes, int] = {}
-        self._lost: dict[str, int] = {}
-        self._executions = 0
-        self._curve: list[tuple[int, int]] = []
-        self._arms: dict[str, dict[str, float]] = {}
+        self._tally = Tally(repeats=not search.systematic)
         self._ordinary = ""
         self._clock = time.perf_counter
         self._told: Told | None = None
         self._pace = Pace(self._clock)
         self._bookmark: Bookmark | None = None
         self._learning = False
-        self._earlier = _Earlier(0, 0.0)
+        self._began = self._clock()
 
     def run(
         self,
@@ -137,7 +125,7 @@ class Explorer:
             raise OptionError(f"executions must be at least 1, not {executions}")
         if executions is None and seconds is None and not self.search.systematic:
             raise OptionError(f"{self.search.name} has no end of its own: give executions or seconds")
-        began = self._clock()
+        self._began = self._clock()
         if resume is not None:
             self._resume(resume)
         with exploring(self.scenario, self.settings), quiet_collector(), self._interruptible():
@@ -145,14 +133,16 @@ class Explorer:
             if failed:
                 reason: StopReason | None = StopReason.FAILURE
             elif workers > 1 and executions != 1:
-                reason = self._together(workers, executions, seconds, began)
+                reason = self._together(workers, executions, seconds)
             else:
-                reason = self._rest(executions, seconds, began)
+                reason = self._rest(executions, seconds)
             if reason is None:
                 failed, reason = self._failed, StopReason.FAILURE
-            self._keep(reason, self._clock() - began)
+            self._keep(reason)
             failure = self.confirm(failed) if failed else None
-        return self._verdict(reason, failure, self._earlier.seconds + self._clock() - began)
+        verdict = conclude(self.search, self.settings, self._tally, self.reached, reason, failure)
+        verdict.seconds = self._tally.seconds + self._clock() - self._began
+        return verdict
 
     def _resume(self, path: Path) -> None:
         search, settings = self.search, self.settings
@@ -170,25 +160,22 @@ class Explorer:
             search.restore(state["search"])
             settings.hot.update(dict.fromkeys(state["hot"]))
             settings.opaque.update(dict.fromkeys(state["opaque"]))
-            self._executions, self._lost = state["executions"], state["lost"]
-            self._curve = [(executions, seen) for executions, seen in state["curve"]]
+            self._tally.restore(state["tally"])
             self.reached.restore(state["reached"])
-            self._earlier = _Earlier(self._executions, state["seconds"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise ResumeError(f"{path} is damaged: {error!r}; delete it to start anew") from error
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
         """Whoever interrupts finds in the file what was done."""
-        self._began = self._clock()
         try:
             yield
         except KeyboardInterrupt:
             if not self._learning:  # else the search is between two states, and the file has an earlier one
-                self._keep(StopReason.SECONDS, self._clock() - self._began)
+                self._keep(StopReason.SECONDS)
             raise
 
-    def _keep(self, reason: StopReason | None, seconds: float) -> None:
+    def _keep(self, reason: StopReason | None) -> None:
         """In the file, if there is one; a failure is to be found again."""
         if self._bookmark is None or reason is StopReason.FAILURE:
             return
@@ -196,11 +183,8 @@ class Explorer:
             "search": self.search.as_data(),
             "hot": list(self.settings.hot),
             "opaque": list(self.settings.opaque),
-            "executions": self._executions,
-            "lost": self._lost,
-            "curve": self._curve,
+            "tally": self._tally.as_data(self._clock() - self._began),
             "reached": self.reached.as_data(),
-            "seconds": self._earlier.seconds + seconds,
         })
 
     def once(self, search: Strategy, *, record: bool = False, seed: int = 0) -> Outcome:
@@ -235,53 +219,45 @@ class Explorer:
         self._note(outcome, own=self.search.systematic)
         return outcome if outcome.failed else None
 
-    def _rest(self, executions: int | None, seconds: float | None, began: float) -> StopReason | None:
+    def _rest(self, executions: int | None, seconds: float | None) -> StopReason | None:
         """All further executions. None: the last one failed."""
         search = self.search
         while True:
             if search.exhausted():
                 return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
-            if executions is not None and self._executions - self._earlier.executions >= executions:
+            if executions is not None and self._tally.ran >= executions:
                 return StopReason.EXECUTIONS
-            if seconds is not None and self._clock() - began >= seconds:
+            if seconds is not None and self._clock() - self._began >= seconds:
                 return StopReason.SECONDS
-            outcome = self.once(search, seed=derive_seed(self.seed, f"execution {self._executions}"))
+            outcome = self.once(search, seed=derive_seed(self.seed, f"execution {self._tally.executions}"))
             self._note(outcome, own=True)
             if outcome.failed:
                 self._failed = outcome
                 return None
             if self._bookmark is not None and self._bookmark.due():
-                self._keep(None, self._clock() - began)
+                self._keep(None)
             self._collect()
 
     def _collect(self) -> None:
-        gc.collect(self._executions % COLLECT_MORE_EVERY == 0)
+        gc.collect(self._tally.executions % COLLECT_MORE_EVERY == 0)
 
     def _note(self, outcome: Outcome, *, own: bool) -> None:
         self._learning = True
-        new = not outcome.cut and self._count(b"" if self.search.systematic else _behaviour(outcome.taken))
+        new = not outcome.cut and self._tally.count(self._behaviour(outcome))
         if outcome.lost and not outcome.cut:
-            self._lost[outcome.lost] = self._lost.get(outcome.lost, 0) + 1
+            self._tally.lose({outcome.lost: 1})
         if own or outcome.cut:
             self.search.learn(outcome, new=new)
         self._learning = False
         if self._told is not None and self._pace.due():
-            ran = self._executions - self._earlier.executions
-            self._told(ran, self._behaviours(), self.search.standing())
+            self._told(self._tally.ran, self._tally.behaviours, self.search.standing())
 
-    def _count(self, behaviour: bytes) -> bool:
-        """One more execution; whether it showed something new."""
-        self._executions += 1
-        count = 1
-        if not self.search.systematic:  # that runs no schedule twice, and there may be very many
-            count = self._counts[behaviour] = self._counts.get(behaviour, 0) + 1
-        if self._executions & (self._executions - 1) == 0:
-            self._curve.append((self._executions, self._behaviours()))
-        return count == 1
-
-    def _behaviours(self) -> int:
-        """Distinct schedules seen."""
-        return self._executions if self.search.systematic else len(self._counts)
+    def _behaviour(self, outcome: Outcome) -> bytes:
+        """What tells two schedules apart, where some may be run twice: all positions taken, or a digest of many."""
+        if not self._tally.repeats:
+            return b""
+        text = repr(outcome.taken)
+        return text.encode() if len(outcome.taken) < 64 else derive_seed(0, text).to_bytes(8, "big")
 
     def _sendable(self) -> bytes:
         """What workers are sent.
@@ -293,11 +269,9 @@ class Explorer:
             raise OptionError(f"{self.search.name} runs one schedule after the other: use workers=1")
         return send_for(self.scenario, _Options(self.search, self.settings, self.seed, self._ordinary))
 
-    def _together(
-        self, workers: int, executions: int | None, seconds: float | None, began: float
-    ) -> StopReason | None:
+    def _together(self, workers: int, executions: int | None, seconds: float | None) -> StopReason | None:
         """All further executions, by workers. None: one failed."""
-        behaviours = dict.fromkeys(self._counts)
+        tally, behaviours = self._tally, self._tally.seen()
         ran = 1
 
         def tell(part: Found) -> None:
@@ -307,28 +281,18 @@ class Explorer:
             if self._told is not None:
                 self._told(ran, len(behaviours), None)
 
-        left = None if seconds is None else seconds - (self._clock() - began)
+        left = None if seconds is None else seconds - (self._clock() - self._began)
         found = explore_together(_work, self._sendable(), workers, executions, left, tell)
-        for name, count in found.reached.items():
-            self.reached.counts[name] = self.reached.counts.get(name, 0) + count
-        for name, count in found.points.items():
-            self.reached.points[name] = self.reached.points.get(name, 0) + count
-        for cell, (asked, struck) in found.faults.items():
-            self.reached.note_fault(cell, asked, struck)
-        for name, count in found.lost.items():
-            self._lost[name] = self._lost.get(name, 0) + count
+        self.reached.add(found.reached, found.points, found.faults)
+        tally.lose(found.lost)
         for record in found.records:
-            new = self._count(record.behaviour)
-            if record.arm:
-                arm = self._arms.setdefault(record.arm, {"executions": 0, "new": 0, "failures": 0})
-                arm["executions"] += 1
-                arm["new"] += new
-                arm["failures"] += found.failure is not None and found.failure[0] == record.number
+            failed = found.failure is not None and found.failure[0] == record.number
+            tally.note_arm(record.arm, new=tally.count(record.behaviour), failed=failed)
         if found.failure is not None:
             _, signature, taken = found.failure
             self._failed = Outcome(None, signature, 0, taken, [])
             return None
-        spent = executions is not None and self._executions >= executions
+        spent = executions is not None and tally.executions >= executions
         return StopReason.EXECUTIONS if spent else StopReason.SECONDS
 
     def share(
@@ -350,8 +314,8 @@ class Explorer:
             if turn.seconds is not None and self._clock() - began >= turn.seconds:
                 break
             outcome = self.once(search, seed=derive_seed(self.seed, f"execution {number}"))
-            behaviour = _behaviour(outcome.taken)
-            search.learn(outcome, new=self._count(behaviour))
+            behaviour = self._behaviour(outcome)
+            search.learn(outcome, new=self._tally.count(behaviour))
             part.records.append(Record(number, behaviour, search.arm))
             if outcome.lost:
                 part.lost[outcome.lost] = part.lost.get(outcome.lost, 0) + 1
@@ -382,63 +346,3 @@ class Explorer:
                 f"{SUSPECTS}"
             )
         return Failure(again.error, again.signature, outcome.taken, trace=again.trace)
-
-    def _verdict(self, reason: StopReason, failure: Failure | None, seconds: float) -> Verdict:
-        seen = self._behaviours()
-        counts = [1] * seen if self.search.systematic else list(self._counts.values())
-        verdict = Verdict(Status.SAMPLED, reason, self._executions, self.search.name, seen)
-        verdict.seconds = seconds
-        verdict.arms = self._arms or self.search.arms()
-        verdict.reduction = self.search.counts()
-        verdict.opaque = list(self.settings.opaque)
-        verdict.missed = self.reached.missed()
-        verdict.failure = failure
-        verdict.lost = dict(self._lost)
-        verdict.points = dict(self.reached.points)
-        verdict.faults = dict(self.reached.faults)
-        verdict.curve = [*self._curve, (self._executions, seen)]
-        if failure is not None:
-            verdict.status = Status.FAILED
-        elif reason is StopReason.EXHAUSTED:
-            verdict.status = Status.PROVED
-        elif reason is StopReason.EXHAUSTED_WITHIN:
-            verdict.status = Status.PROVED_WITHIN
-            verdict.bounds = self.search.bounds()
-        elif self.search.systematic:
-            verdict.status = Status.INCONCLUSIVE
-        if verdict.status in (Status.PROVED, Status.PROVED_WITHIN):
-            verdict.unseen = verdict.unseen_estimate = verdict.excluded_above = 0.0
-            verdict.assumptions = self._assumptions()
-        else:
-            verdict.unseen = unseen_max(counts)
-            verdict.unseen_estimate = unseen_estimate(counts)
-            verdict.excluded_above = excluded_above(self._executions)
-        return verdict
-
-    def _assumptions(self) -> list[str]:
-        """What a proof stands on."""
-        late = self.settings.limits.lateness_ns / 1e9
-        timers = (
-            f"timers are late by at most {late:g} s"
-            if self.settings.timers is Timers.LATE
-            else "steps take no time"
-        )
-        return [
-            "tasks switch only where they await",
-            *(
-                ["operators and properties of classes that are not instrumented touch nothing"]
-                if self.settings.reduced
-                else []
-            ),
-            timers,
-            f"random values are those of seed {self.settings.seed}",
-            "threads run in one go"
-            if self.settings.fidelity.value == "any-order"
-            else "ready tasks run first in, first out",
-        ]
-
-
-def _behaviour(taken: list[int]) -> bytes:
-    """What tells two schedules apart: all positions taken, or a digest of many."""
-    text = repr(taken)
-    return text.encode() if len(taken) < 64 else derive_seed(0, text).to_bytes(8, "big")

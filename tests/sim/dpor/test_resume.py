@@ -175,7 +175,7 @@ def test_control_c_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Dpor, "happened", interrupted)
     with pytest.raises(KeyboardInterrupt):
         check(several, strategy="dpor", timers="discrete", resume=file)
-    saved = json.loads(file.read_text(encoding="utf-8"))["state"]["executions"]
+    saved = json.loads(file.read_text(encoding="utf-8"))["state"]["tally"]["executions"]
     assert 10 < saved < whole.executions
     verdict = check(several, strategy="dpor", timers="discrete", resume=file)
     verdict.seconds = whole.seconds
