@@ -13,16 +13,22 @@ import contextlib
 import gc
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from liveproof_sim.errors import NondeterminismError, OptionError, ResumeError
 from liveproof_sim.explore.bookmark import Bookmark, made_with
 from liveproof_sim.explore.conclusion import conclude
+from liveproof_sim.explore.crew import Crew
 from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scattered, shortened
 from liveproof_sim.explore.elsewhere import compare_elsewhere
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search, Standing
+from liveproof_sim.explore.strategies.dpor import Dpor
+from liveproof_sim.explore.strategies.dpor.sharing import Sharing, part_of
+from liveproof_sim.explore.strategies.dpor.units import UnitSearch
+from liveproof_sim.explore.subtrees import Job, Shift, explore_subtrees
 from liveproof_sim.explore.tally import Tally
 from liveproof_sim.explore.verdict import Failure, StopReason, Verdict
 from liveproof_sim.explore.workers import Found, Pace, Record, Turn, explore_together, send_for
@@ -70,6 +76,28 @@ def _work(
         explorer.share(options.ordinary, turn, limit, tell)
 
 
+class _Parts(NamedTuple):
+    """What workers need that run parts of a tree."""
+
+    search: UnitSearch
+    settings: Settings
+    taken: list[int]
+    ordinary: str
+    """the first execution: positions taken, and the digest of its trace"""
+
+
+def _labour(
+    scenario: Scenario, options: _Parts, receive: Callable[[], Job | None], tell: Callable[[Shift], None]
+) -> None:
+    """What a worker does that runs parts of a tree."""
+    explorer = Explorer(scenario, options.search, replace(options.settings, hot={}))
+    with exploring(scenario, options.settings), quiet_collector():
+        explorer.require_same(Positions(options.taken), options.ordinary)
+        explorer.settings = options.settings
+        while (job := receive()) is not None:
+            tell(explorer.shift(options.search, job))
+
+
 class Explorer:
     """One exploration of one scenario."""
 
@@ -91,6 +119,7 @@ class Explorer:
         self.with_world = takes_world(scenario)
         self._tally = Tally(repeats=not search.systematic)
         self._ordinary = ""
+        self._ordinary_taken: list[int] = []
         self._clock = time.perf_counter
         self._told: Told | None = None
         self._pace = Pace(self._clock)
@@ -121,6 +150,8 @@ class Explorer:
             raise OptionError(f"workers must be at least 1, not {workers}")
         if workers > 1:
             self._sendable()
+        if workers > 1 and resume is not None:
+            raise OptionError("what several workers do is not written to a file: leave resume out, or use workers=1")
         if executions is not None and executions < 1:
             raise OptionError(f"executions must be at least 1, not {executions}")
         if executions is None and seconds is None and not self.search.systematic:
@@ -132,6 +163,8 @@ class Explorer:
             failed = None if self.search.exhausted() else self._first()
             if failed:
                 reason: StopReason | None = StopReason.FAILURE
+            elif workers > 1 and executions != 1 and isinstance(self.search, Dpor):
+                reason = self._by_parts(self.search, workers, executions, seconds)
             elif workers > 1 and executions != 1:
                 reason = self._together(workers, executions, seconds)
             else:
@@ -213,7 +246,7 @@ class Explorer:
         if self.processes:
             compare_elsewhere(self.scenario, self.settings, outcome)
         assert outcome.trace is not None
-        self._ordinary = outcome.trace.digest()
+        self._ordinary, self._ordinary_taken = outcome.trace.digest(), outcome.taken
         if not self.search.systematic:
             self.search.measure(outcome)
         self._note(outcome, own=self.search.systematic)
@@ -265,8 +298,11 @@ class Explorer:
         Raises:
             OptionError: it cannot be sent, or the search cannot be shared.
         """
-        if self.search.systematic:
-            raise OptionError(f"{self.search.name} runs one schedule after the other: use workers=1")
+        search = self.search
+        if isinstance(search, Dpor) and search.shareable:
+            return send_for(self.scenario, _Parts(part_of(search), self.settings, self._ordinary_taken, self._ordinary))
+        if search.systematic:
+            raise OptionError(f"{search.name} runs one schedule after the other: use workers=1")
         return send_for(self.scenario, _Options(self.search, self.settings, self.seed, self._ordinary))
 
     def _together(self, workers: int, executions: int | None, seconds: float | None) -> StopReason | None:
@@ -295,6 +331,37 @@ class Explorer:
         spent = executions is not None and tally.executions >= executions
         return StopReason.EXECUTIONS if spent else StopReason.SECONDS
 
+    def _by_parts(self, search: Dpor, workers: int, executions: int | None, seconds: float | None) -> StopReason | None:
+        """All further executions, by workers that run parts of the tree. None: one failed."""
+        tally = self._tally
+        sharing = Sharing(search, self.settings.hot)
+
+        def tell(shift: Shift) -> None:
+            for _ in range(shift.ran):
+                tally.count(b"")
+            tally.lose(shift.lost)
+            self.reached.add(shift.counts, shift.points, shift.faults)
+            self.settings.opaque.update(dict.fromkeys(shift.opaque))
+            if self._told is not None and self._pace.due():
+                self._told(tally.ran, tally.behaviours, sharing.standing())
+
+        with Crew(_labour, self._sendable(), workers) as crew:
+            failure = explore_subtrees(
+                sharing,
+                crew,
+                workers,
+                executions=None if executions is None else executions - tally.ran,
+                seconds=None if seconds is None else seconds - (self._clock() - self._began),
+                tell=tell,
+            )
+        if failure is not None:
+            self._failed = Outcome(None, failure[0], 0, failure[1], [])
+            return None
+        if search.exhausted():
+            return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
+        spent = executions is not None and tally.ran >= executions
+        return StopReason.EXECUTIONS if spent else StopReason.SECONDS
+
     def share(
         self, ordinary: str, turn: Turn, limit: Callable[[], int], tell: Callable[[Found], None]
     ) -> None:
@@ -304,10 +371,7 @@ class Explorer:
             NondeterminismError: the ordinary run is not the same here.
         """
         began, search = self._clock(), self.search
-        measuring = self.once(FifoSearch(), record=True)
-        if measuring.trace is None or measuring.trace.digest() != ordinary:
-            raise NondeterminismError(f"the ordinary run differs from process to process; {SUSPECTS}")
-        search.measure(measuring)
+        search.measure(self.require_same(FifoSearch(), ordinary))
         part = Found()
         number = turn.first
         while number <= limit() and not search.exhausted():
@@ -330,6 +394,42 @@ class Explorer:
         part.reached = dict(self.reached.counts)
         part.points, part.faults = dict(self.reached.points), dict(self.reached.faults)
         tell(part)
+
+    def require_same(self, search: Strategy, ordinary: str) -> Outcome:
+        """Run what the one who sent this worker has run, and return it. Call inside :func:`exploring`.
+
+        Raises:
+            NondeterminismError: it is not the same here.
+        """
+        outcome = self.once(search, record=True)
+        if outcome.trace is None or outcome.trace.digest() != ordinary:
+            raise NondeterminismError(f"the ordinary run differs from process to process; {SUSPECTS}")
+        return outcome
+
+    def shift(self, search: UnitSearch, job: Job) -> Shift:
+        """Run a part of a tree for a while. Call inside :func:`exploring`."""
+        began, ran, settings = self._clock(), 0, self.settings
+        settings.hot.update(dict.fromkeys(job.unit.hot))
+        search.take(job.unit)
+        self.reached = Reached()
+        lost: dict[str, int] = {}
+        failure = None
+        while failure is None and ran < job.executions and not search.exhausted():
+            outcome = self.once(search)
+            search.learn(outcome, new=True)
+            ran += not outcome.cut
+            if outcome.lost:
+                lost[outcome.lost] = lost.get(outcome.lost, 0) + 1
+            if outcome.failed and not outcome.cut:
+                failure = (outcome.signature, outcome.taken)
+            self._collect()
+            if self._clock() - began >= job.seconds:
+                break
+        reached = self.reached
+        report = search.report(settings.hot)
+        return Shift(
+            report, ran, lost, reached.counts, reached.points, reached.faults, list(settings.opaque), failure
+        )
 
     def confirm(self, outcome: Outcome) -> Failure:
         """Run a failure again, recorded.

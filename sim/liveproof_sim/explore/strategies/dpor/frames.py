@@ -8,7 +8,7 @@ from typing import TypeAlias
 from liveproof_sim.explore.history import Event, Label
 from liveproof_sim.explore.strategies.dpor.tree import Branch
 
-__all__ = ["Frame", "Sleep", "undecided"]
+__all__ = ["Frame", "Sleep", "share_of", "undecided"]
 
 Sleep: TypeAlias = dict[Label, Event]
 
@@ -43,6 +43,17 @@ class Frame:
             waiting=self.waiting[:],
             explored=self.explored[:],
         )
+
+
+def share_of(frames: list[Frame]) -> float:
+    """About how much of what begins like these was run: see ``Dpor.standing``."""
+    share, weight = 0.0, 1.0
+    for frame in frames:
+        done = len(frame.explored)
+        known = max(1, done + (frame.event is not None) + len(frame.tree))
+        share += weight * done / known
+        weight /= known
+    return share
 
 
 def undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:

@@ -38,7 +38,7 @@ from typing import Any
 from liveproof_sim.errors import NondeterminismError, OptionError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.history import Event, Watcher
-from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, undecided
+from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, share_of, undecided
 from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search, Standing
@@ -58,6 +58,7 @@ class Dpor(Search, Attached):
     systematic = True
     reduced = True
     resumable = True
+    shareable = True
 
     def __init__(
         self, depth: int = 2000, *, source: bool = False, faults: int | None = None, crashes: int | None = None
@@ -375,13 +376,8 @@ class Dpor(Search, Attached):
         """The share is that of Kilby, Slaney, Thiébaux and Walsh ("Estimating search tree size", AAAI 2006), for the
         whole stack: what is known to be run from a prefix is taken to have equal parts. What races are yet to show
         is not known, so the share is too high at first."""
-        share, weight = 0.0, 1.0
-        for frame in self._frames:
-            done = len(frame.explored)
-            known = done + (frame.event is not None) + len(frame.tree)
-            share += weight * done / max(1, known)
-            weight /= max(1, known)
-        return Standing(self.executions, len(self._frames), share if self._frames else float(self._begun))
+        share = share_of(self._frames) if self._frames else float(self._begun)
+        return Standing(self.executions, len(self._frames), share)
 
     def options(self) -> dict[str, Any]:
         return {"depth": self._depth, **self._most}

@@ -25,12 +25,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from liveproof_sim.explore.history import Event
-from liveproof_sim.explore.strategies.dpor.frames import Frame
+from liveproof_sim.explore.strategies.dpor.frames import Frame, share_of
 from liveproof_sim.explore.strategies.dpor.search import Dpor
 from liveproof_sim.explore.strategies.dpor.tree import Branch
-from liveproof_sim.explore.strategies.dpor.units import Ask, Report, Unit
+from liveproof_sim.explore.strategies.dpor.units import Ask, Report, Unit, UnitSearch
+from liveproof_sim.explore.strategies.search import Standing
 
-__all__ = ["Sharing"]
+__all__ = ["Sharing", "part_of"]
+
+
+def part_of(search: Dpor) -> UnitSearch:
+    """What runs units of it."""
+    return UnitSearch(**search.options(), source=search.name == "dpor-source")
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +87,21 @@ class Sharing:
     def over(self) -> bool:
         """Whether everything was run."""
         return not self._out and not self._idle and not self._nodes
+
+    def standing(self) -> Standing:
+        """As of the search, which knows only what has come back."""
+        share, deepest = 0.0, 0
+        weights: dict[_Node | None, float] = {None: 1.0}
+        for node in self._nodes:  # those above come first
+            going, frame = node.below - node.waits, node.frame
+            known = max(1, len(frame.explored) + node.waits + len(frame.tree))
+            weight = weights[node.above]
+            share += weight * (len(frame.explored) - going) / known
+            weights[node] = weight / known
+        for stack in (*self._idle, *self._out.values()):
+            share += weights[stack.above] * share_of(stack.frames)
+            deepest = max(deepest, len(_path(stack.above)) + len(stack.frames))
+        return Standing(self._search.executions, deepest, 1.0 if self.over else min(share, 1.0))
 
     def next(self) -> Unit | None:
         """Something to run; None: nothing, until somebody reports."""
