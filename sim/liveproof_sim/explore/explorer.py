@@ -1,21 +1,16 @@
 """Runs a scenario many times, and says what that showed.
 
 The first execution runs again and again and is compared event by event (DET-1). A failure is run again, recorded, and
-must fail in the same way. The garbage collector is frozen once and off during executions, so that it can
-neither slow them down nor run finalizers where a schedule did not ask for them. It is run between them, each
-time for what is young: that is faster than now and then (measured: a quarter, with an app as the scenario),
-because the garbage is still in the processor's cache, and its memory is used again.
+must fail in the same way.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from liveproof_sim.errors import NondeterminismError, OptionError, ResumeError
 from liveproof_sim.explore.bookmark import Bookmark, made_with
@@ -23,82 +18,25 @@ from liveproof_sim.explore.conclusion import conclude
 from liveproof_sim.explore.crew import Crew
 from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scattered, shortened
 from liveproof_sim.explore.elsewhere import compare_elsewhere
-from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
+from liveproof_sim.explore.execution import Outcome, Scenario, Settings, exploring
+from liveproof_sim.explore.labour import Parts, Share, run_parts, run_share
+from liveproof_sim.explore.runner import Runner, behaviour_of, quiet_collector
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search, Standing
 from liveproof_sim.explore.strategies.dpor import Dpor
 from liveproof_sim.explore.strategies.dpor.sharing import Sharing, part_of
-from liveproof_sim.explore.strategies.dpor.units import UnitSearch
-from liveproof_sim.explore.subtrees import Job, Shift, explore_subtrees
+from liveproof_sim.explore.subtrees import Shift, explore_subtrees
 from liveproof_sim.explore.tally import Tally
 from liveproof_sim.explore.verdict import Failure, StopReason, Verdict
-from liveproof_sim.explore.workers import Found, Pace, Record, Turn, explore_together, send_for
-from liveproof_sim.kernel.choices import Choices, Strategy, derive_seed
-from liveproof_sim.properties import Reached, points_of
+from liveproof_sim.explore.workers import Found, Pace, explore_together, send_for
+from liveproof_sim.kernel.choices import derive_seed
 
 __all__ = ["Explorer", "Told", "quiet_collector"]
 
 Told: TypeAlias = Callable[[int, int, Standing | None], None]
 """Told now and then of how many executions there were, how many behaviours they showed, and how far that is."""
 
-COLLECT_MORE_EVERY = 200  # executions: also what outlived one
 
-
-@contextlib.contextmanager
-def quiet_collector() -> Iterator[None]:
-    """Freeze what is there; no collection inside but our own."""
-    enabled = gc.isenabled()
-    gc.disable()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if enabled:
-            gc.enable()
-
-
-class _Options(NamedTuple):
-    """What workers need besides the scenario."""
-
-    search: Search
-    settings: Settings
-    seed: int
-    ordinary: str
-    """the digest of the ordinary run's trace: a worker's has to be the same"""
-
-
-def _work(
-    scenario: Scenario, options: _Options, turn: Turn, limit: Callable[[], int], tell: Callable[[Found], None]
-) -> None:
-    """A worker's share of an exploration."""
-    explorer = Explorer(scenario, options.search, options.settings, seed=options.seed)
-    with exploring(scenario, options.settings), quiet_collector():
-        explorer.share(options.ordinary, turn, limit, tell)
-
-
-class _Parts(NamedTuple):
-    """What workers need that run parts of a tree."""
-
-    search: UnitSearch
-    settings: Settings
-    taken: list[int]
-    ordinary: str
-    """the first execution: positions taken, and the digest of its trace"""
-
-
-def _labour(
-    scenario: Scenario, options: _Parts, receive: Callable[[], Job | None], tell: Callable[[Shift], None]
-) -> None:
-    """What a worker does that runs parts of a tree."""
-    explorer = Explorer(scenario, options.search, replace(options.settings, hot={}))
-    with exploring(scenario, options.settings), quiet_collector():
-        explorer.require_same(Positions(options.taken), options.ordinary)
-        explorer.settings = options.settings
-        while (job := receive()) is not None:
-            tell(explorer.shift(options.search, job))
-
-
-class Explorer:
+class Explorer(Runner):
     """One exploration of one scenario."""
 
     def __init__(
@@ -110,13 +48,10 @@ class Explorer:
         seed: int = 0,
         processes: bool = False,
     ) -> None:
-        self.scenario = scenario
+        super().__init__(scenario, settings or Settings(seed=seed))
         self.search = search
-        self.settings = settings or Settings(seed=seed)
         self.seed = seed
         self.processes = processes
-        self.reached = Reached(points_of(scenario))
-        self.with_world = takes_world(scenario)
         self._tally = Tally(repeats=not search.systematic)
         self._ordinary = ""
         self._ordinary_taken: list[int] = []
@@ -220,17 +155,6 @@ class Explorer:
             "reached": self.reached.as_data(),
         })
 
-    def once(self, search: Strategy, *, record: bool = False, seed: int = 0) -> Outcome:
-        """One execution. Call inside :func:`exploring`."""
-        return execute(
-            self.scenario,
-            Choices(search, seed=seed),
-            self.settings,
-            with_world=self.with_world,
-            reached=self.reached,
-            record=record,
-        )
-
     def _first(self) -> Outcome | None:
         """The first execution, recorded, and again. Of a search that has its own order, it is its first."""
         search = self.search if self.search.systematic else FifoSearch()
@@ -269,14 +193,11 @@ class Explorer:
                 return None
             if self._bookmark is not None and self._bookmark.due():
                 self._keep(None)
-            self._collect()
-
-    def _collect(self) -> None:
-        gc.collect(self._tally.executions % COLLECT_MORE_EVERY == 0)
+            self.collect()
 
     def _note(self, outcome: Outcome, *, own: bool) -> None:
         self._learning = True
-        new = not outcome.cut and self._tally.count(self._behaviour(outcome))
+        new = not outcome.cut and self._tally.count(behaviour_of(outcome) if self._tally.repeats else b"")
         if outcome.lost and not outcome.cut:
             self._tally.lose({outcome.lost: 1})
         if own or outcome.cut:
@@ -284,13 +205,6 @@ class Explorer:
         self._learning = False
         if self._told is not None and self._pace.due():
             self._told(self._tally.ran, self._tally.behaviours, self.search.standing())
-
-    def _behaviour(self, outcome: Outcome) -> bytes:
-        """What tells two schedules apart, where some may be run twice: all positions taken, or a digest of many."""
-        if not self._tally.repeats:
-            return b""
-        text = repr(outcome.taken)
-        return text.encode() if len(outcome.taken) < 64 else derive_seed(0, text).to_bytes(8, "big")
 
     def _sendable(self) -> bytes:
         """What workers are sent.
@@ -300,10 +214,10 @@ class Explorer:
         """
         search = self.search
         if isinstance(search, Dpor) and search.shareable:
-            return send_for(self.scenario, _Parts(part_of(search), self.settings, self._ordinary_taken, self._ordinary))
+            return send_for(self.scenario, Parts(part_of(search), self.settings, self._ordinary_taken, self._ordinary))
         if search.systematic:
             raise OptionError(f"{search.name} runs one schedule after the other: use workers=1")
-        return send_for(self.scenario, _Options(self.search, self.settings, self.seed, self._ordinary))
+        return send_for(self.scenario, Share(self.search, self.settings, self.seed, self._ordinary))
 
     def _together(self, workers: int, executions: int | None, seconds: float | None) -> StopReason | None:
         """All further executions, by workers. None: one failed."""
@@ -318,7 +232,7 @@ class Explorer:
                 self._told(ran, len(behaviours), None)
 
         left = None if seconds is None else seconds - (self._clock() - self._began)
-        found = explore_together(_work, self._sendable(), workers, executions, left, tell)
+        found = explore_together(run_share, self._sendable(), workers, executions, left, tell)
         self.reached.add(found.reached, found.points, found.faults)
         tally.lose(found.lost)
         for record in found.records:
@@ -345,7 +259,7 @@ class Explorer:
             if self._told is not None and self._pace.due():
                 self._told(tally.ran, tally.behaviours, sharing.standing())
 
-        with Crew(_labour, self._sendable(), workers) as crew:
+        with Crew(run_parts, self._sendable(), workers) as crew:
             failure = explore_subtrees(
                 sharing,
                 crew,
@@ -361,75 +275,6 @@ class Explorer:
             return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
         spent = executions is not None and tally.ran >= executions
         return StopReason.EXECUTIONS if spent else StopReason.SECONDS
-
-    def share(
-        self, ordinary: str, turn: Turn, limit: Callable[[], int], tell: Callable[[Found], None]
-    ) -> None:
-        """What a worker does: run its executions, and tell of them. Call inside :func:`exploring`.
-
-        Raises:
-            NondeterminismError: the ordinary run is not the same here.
-        """
-        began, search = self._clock(), self.search
-        search.measure(self.require_same(FifoSearch(), ordinary))
-        part = Found()
-        number = turn.first
-        while number <= limit() and not search.exhausted():
-            if turn.seconds is not None and self._clock() - began >= turn.seconds:
-                break
-            outcome = self.once(search, seed=derive_seed(self.seed, f"execution {number}"))
-            behaviour = self._behaviour(outcome)
-            search.learn(outcome, new=self._tally.count(behaviour))
-            part.records.append(Record(number, behaviour, search.arm))
-            if outcome.lost:
-                part.lost[outcome.lost] = part.lost.get(outcome.lost, 0) + 1
-            if outcome.failed:
-                part.failure = (number, outcome.signature, outcome.taken)
-                break
-            if self._pace.due():
-                tell(part)
-                part = Found()
-            self._collect()
-            number += turn.step
-        part.reached = dict(self.reached.counts)
-        part.points, part.faults = dict(self.reached.points), dict(self.reached.faults)
-        tell(part)
-
-    def require_same(self, search: Strategy, ordinary: str) -> Outcome:
-        """Run what the one who sent this worker has run, and return it. Call inside :func:`exploring`.
-
-        Raises:
-            NondeterminismError: it is not the same here.
-        """
-        outcome = self.once(search, record=True)
-        if outcome.trace is None or outcome.trace.digest() != ordinary:
-            raise NondeterminismError(f"the ordinary run differs from process to process; {SUSPECTS}")
-        return outcome
-
-    def shift(self, search: UnitSearch, job: Job) -> Shift:
-        """Run a part of a tree for a while. Call inside :func:`exploring`."""
-        began, ran, settings = self._clock(), 0, self.settings
-        settings.hot.update(dict.fromkeys(job.unit.hot))
-        search.take(job.unit)
-        self.reached = Reached()
-        lost: dict[str, int] = {}
-        failure = None
-        while failure is None and ran < job.executions and not search.exhausted():
-            outcome = self.once(search)
-            search.learn(outcome, new=True)
-            ran += not outcome.cut
-            if outcome.lost:
-                lost[outcome.lost] = lost.get(outcome.lost, 0) + 1
-            if outcome.failed and not outcome.cut:
-                failure = (outcome.signature, outcome.taken)
-            self._collect()
-            if self._clock() - began >= job.seconds:
-                break
-        reached = self.reached
-        report = search.report(settings.hot)
-        return Shift(
-            report, ran, lost, reached.counts, reached.points, reached.faults, list(settings.opaque), failure
-        )
 
     def confirm(self, outcome: Outcome) -> Failure:
         """Run a failure again, recorded.
