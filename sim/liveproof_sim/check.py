@@ -86,18 +86,11 @@ def check(
         reduced=search.reduced,
         instrument=_instrumented(scenario, search, instrument),
     )
-    if search.reduced and settings.fidelity is Fidelity.FIFO:
-        raise OptionError(
-            f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
-        )
+    _require_any_order(search, settings)
     explorer = Explorer(scenario, search, settings, seed=seed, processes=processes)
     with shown(name_of(scenario), executions, on=progress) as told:
         verdict = explorer.run(
-            executions=executions,
-            seconds=seconds,
-            workers=workers,
-            told=told,
-            resume=None if resume is None else Path(resume),
+            executions=executions, seconds=seconds, workers=workers, told=told, resume=resume
         )
     if verdict.failure is not None:
         with exploring(scenario, settings), quiet_collector():
@@ -110,6 +103,13 @@ def _instrumented(scenario: Scenario, search: Search, names: Sequence[str] | Non
     if names is None:
         return ("liveproof",) if search.reduced and takes_world(scenario) else ()
     return tuple(names)
+
+
+def _require_any_order(search: Search, settings: Settings) -> None:
+    if search.reduced and settings.fidelity is Fidelity.FIFO:
+        raise OptionError(
+            f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
+        )
 
 
 def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import liveproof
-import liveproof_sim
 from liveproof_sim.errors import ResumeError
 from liveproof_sim.explore.scenario import Scenario, place_of
 
@@ -56,7 +55,7 @@ class Bookmark:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is no JSON"
             raise ResumeError(f"{self._path} cannot be read: {reason}; {self._start_anew()}") from error
-        if not isinstance(data, dict) or not {"version", "made_with", "state"} <= data.keys():
+        if not isinstance(data, dict) or not all(name in data for name in ("version", "made_with", "state")):
             raise ResumeError(f"{self._path} holds no exploration: name another file")
         if data["version"] != VERSION:
             raise ResumeError(
@@ -102,11 +101,11 @@ class Bookmark:
 def made_with(scenario: Scenario, options: dict[str, Any], strategy: list[Any]) -> dict[str, Any]:
     """All that has to be the same for a state to mean the same. ``options``: those of the settings."""
     module = sys.modules.get(getattr(scenario, "__module__", None) or "")
-    own = [module, *(sys.modules.get(name) for name in options["instrument"])]
+    own = [module, *(sys.modules.get(name) for name in options["instrument"] if name != "liveproof")]
     found = {
         "the scenario": place_of(scenario),
-        "its code": _digest(Path(path) for each in own if (path := getattr(each, "__file__", None))),
-        "the library": f"{version('liveproof')} {_digest([*_sources(liveproof), *_sources(liveproof_sim)])}",
+        "its code": _digest(path for each in own for path in _sources(each)),
+        "the library": f"{version('liveproof')} {_digest([*_sources(liveproof), *_below(Path(__file__).parents[1])])}",
         "the interpreter": f"{sys.implementation.name} {sys.version.partition(' ')[0]}",
         "the arguments": repr(getattr(scenario, "arguments", {})),
         "the strategy": strategy,
@@ -115,8 +114,16 @@ def made_with(scenario: Scenario, options: dict[str, Any], strategy: list[Any]) 
     return plain
 
 
-def _sources(package: Any) -> list[Path]:
-    return sorted(Path(package.__file__).parent.rglob("*.py"))
+def _sources(module: Any) -> list[Path]:
+    """Of a module, or of a package and all that is in it."""
+    path = getattr(module, "__file__", None)
+    if path is None:
+        return []
+    return _below(Path(path).parent) if hasattr(module, "__path__") else [Path(path)]
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
 
 
 def _digest(paths: Iterable[Path]) -> str:

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 from multiprocessing import connection
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from liveproof_sim.errors import SimError, WorkerError
 from liveproof_sim.explore.scenario import Scenario
@@ -35,7 +35,7 @@ class Crew:
             self._pipes.append(ours)
             self._processes.append(process)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -69,7 +69,7 @@ class Explorer(Runner):
         seconds: float | None = None,
         workers: int = 1,
         told: Told | None = None,
-        resume: Path | None = None,
+        resume: str | Path | None = None,
     ) -> Verdict:
         """Explore until something fails, everything was run, or the budget is spent. With ``resume``, from where
         the file says that it was stopped, and the file says where in the end; the budget is this run's own.
@@ -93,7 +93,7 @@ class Explorer(Runner):
             raise OptionError(f"{self.search.name} has no end of its own: give executions or seconds")
         self._began = self._clock()
         if resume is not None:
-            self._resume(resume)
+            self._resume(Path(resume))
         with exploring(self.scenario, self.settings), quiet_collector(), self._interruptible():
             failed = None if self.search.exhausted() else self._first()
             if failed:
@@ -214,7 +214,8 @@ class Explorer(Runner):
         """
         search = self.search
         if isinstance(search, Dpor) and search.shareable:
-            return send_for(self.scenario, Parts(part_of(search), self.settings, self._ordinary_taken, self._ordinary))
+            first = (self._ordinary_taken, self._ordinary)
+            return send_for(self.scenario, Parts(part_of(search), self.settings, *first))
         if search.systematic:
             raise OptionError(f"{search.name} runs one schedule after the other: use workers=1")
         return send_for(self.scenario, Share(self.search, self.settings, self.seed, self._ordinary))
@@ -245,7 +246,9 @@ class Explorer(Runner):
         spent = executions is not None and tally.executions >= executions
         return StopReason.EXECUTIONS if spent else StopReason.SECONDS
 
-    def _by_parts(self, search: Dpor, workers: int, executions: int | None, seconds: float | None) -> StopReason | None:
+    def _by_parts(
+        self, search: Dpor, workers: int, executions: int | None, seconds: float | None
+    ) -> StopReason | None:
         """All further executions, by workers that run parts of the tree. None: one failed."""
         tally = self._tally
         sharing = Sharing(search, self.settings.hot)

@@ -1,5 +1,5 @@
-"""What workers do of an exploration: a share of the executions of a search that learns little, or parts of the tree of
-one that reduces."""
+"""What workers do of an exploration: a share of the executions of a search that learns little, or parts of the
+tree of one that reduces."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def line(
 def _two_digits(value: float) -> float:
     """To two digits: an estimate has no more."""
     unit = 1
-    while value / unit >= 100:  # noqa: PLR2004 - two digits
+    while value / unit >= 100:
         unit *= 10
     return -(-value // unit) * unit
 

@@ -43,7 +43,7 @@ def test_the_share_of_what_was_run_ends_at_one(program: Any) -> None:
 
 
 def test_the_share_is_exact_where_parts_are_equal_and_known() -> None:
-    """One value is drawn in a step, and how many there are is known at once: after n of 27 classes, n / 27 were run."""
+    """One value is drawn in a step, and how many there are is known at once: after n of 27, n / 27 were run."""
 
     async def main(world: Any) -> None:
         for _ in range(3):

@@ -1,10 +1,11 @@
-"""Explorations that are stopped and go on from a file: the same classes, the same counts, wherever they were stopped."""
+"""Explorations that are stopped and go on from a file: the same classes, the same counts, wherever that was."""
 
 from __future__ import annotations
 
 import asyncio
 import enum
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ import pytest
 
 from liveproof_sim import OptionError, Status, check
 from liveproof_sim.errors import ResumeError
-from liveproof_sim.explore import bookmark
 from liveproof_sim.explore.execution import Settings, exploring
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
 from liveproof_sim.explore.history import Event
 from liveproof_sim.explore.strategies import make
 from liveproof_sim.explore.strategies.dpor import Dpor
+from liveproof_sim.explore.verdict import Verdict
 from tests.sim.dpor import classics, drawn_programs, random_programs
 from tests.sim.dpor.oracle import TIMERS
 
@@ -30,7 +31,7 @@ class Stop(KeyboardInterrupt):
 
 
 def explored(scenario: Callable[..., Any], spec: str, every: int | None, *, midway: bool = False) -> list[Any]:
-    """Explore; after so many executions, go on with what a file would hold. What it came to: classes, counts, bounds."""
+    """Explore; after so many executions, go on with what a file would hold. Returns classes, counts, bounds."""
     settings = Settings(timers=TIMERS, reduced=True, leaks=False)
     search: Any = make(spec)
     search.keep_classes = search.keep_begin = True
@@ -135,7 +136,7 @@ def test_a_budget_at_a_time(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "file.json"
     whole = check(several, strategy="dpor", timers="discrete")
     assert whole.status is Status.PROVED
-    verdicts = []
+    verdicts: list[Verdict] = []
     while not verdicts or verdicts[-1].status is Status.INCONCLUSIVE:
         verdicts.append(check(several, strategy="dpor", timers="discrete", executions=MOST, resume=file))
     last = verdicts[-1]
@@ -202,7 +203,7 @@ def test_other_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         check(several, strategy="dpor", resume=file)
     with pytest.raises(ResumeError, match="the scenario was"):
         check(odd_keys, strategy="dpor", timers="discrete", resume=file)
-    monkeypatch.setattr(bookmark.sys, "version", "3.99.1 (other)")
+    monkeypatch.setattr(sys, "version", "3.99.1 (other)")
     with pytest.raises(ResumeError, match="the interpreter was"):
         check(several, strategy="dpor", timers="discrete", resume=file)
 

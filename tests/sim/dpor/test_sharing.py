@@ -30,7 +30,6 @@ from liveproof_sim.explore.strategies.dpor.units import Report, Unit, UnitSearch
 from liveproof_sim.kernel.choices import Kind
 from tests.sim.dpor import classics, drawn_programs, random_programs
 from tests.sim.dpor.oracle import TIMERS, Found, reduced
-from tests.sim.dpor.test_classics import agree
 
 
 class Hand:

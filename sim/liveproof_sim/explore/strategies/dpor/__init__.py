@@ -9,10 +9,14 @@ from liveproof_sim.explore.strategies.dpor.search import Dpor
 __all__ = ["Dpor", "FewPreemptions", "dpor"]
 
 
-def dpor(*, preemptions: int | None = None, **bounds: int) -> Dpor:
+def dpor(
+    depth: int = 2000, *, preemptions: int | None = None, faults: int | None = None, crashes: int | None = None
+) -> Dpor:
     """The search that can do what is asked for.
 
     Raises:
         OptionError: a bound that cannot be.
     """
-    return Dpor(**bounds) if preemptions is None else FewPreemptions(preemptions, **bounds)
+    if preemptions is None:
+        return Dpor(depth, faults=faults, crashes=crashes)
+    return FewPreemptions(preemptions, depth, faults=faults, crashes=crashes)

@@ -90,8 +90,8 @@ def _plain(thing: Any, whole: Hashable) -> Any:
     if isinstance(thing, enum.Enum) and "<" not in kind.__qualname__:
         return {"enum": [f"{kind.__module__}:{kind.__qualname__}", thing.name]}
     raise ResumeError(
-        f"{whole!r} is shared, and its key is of type {kind.__qualname__}, which cannot be written to a file: use keys "
-        "of a plain type, or leave resume out"
+        f"{whole!r} is shared, and its key is of type {kind.__qualname__}, which cannot be written to a file: "
+        "use keys of a plain type, or leave resume out"
     )
 
 
