@@ -29,6 +29,7 @@ __all__ = ["Bookmark", "made_with"]
 
 VERSION = 1
 SAVE_EVERY_S = 3.0
+OWN = Path(__file__).parents[1]
 
 
 class Bookmark:
@@ -105,7 +106,7 @@ def made_with(scenario: Scenario, options: dict[str, Any], strategy: list[Any]) 
     found = {
         "the scenario": place_of(scenario),
         "its code": _digest(path for each in own for path in _sources(each)),
-        "the library": f"{version('liveproof')} {_digest([*_sources(liveproof), *_below(Path(__file__).parents[1])])}",
+        "the library": f"{version('liveproof')} {_digest([*_sources(liveproof), *_below(OWN)])}",
         "the interpreter": f"{sys.implementation.name} {sys.version.partition(' ')[0]}",
         "the arguments": repr(getattr(scenario, "arguments", {})),
         "the strategy": strategy,
