@@ -156,7 +156,8 @@ class Explorer(Runner):
         })
 
     def _first(self) -> Outcome | None:
-        """The first execution, recorded, and again. Of a search that has its own order, it is its first."""
+        """The first execution, recorded, and again. Of a search that has its own order, it is its first, or, where it
+        goes on, its next; if that is given up half-way, there is nothing to compare."""
         search = self.search if self.search.systematic else FifoSearch()
         outcome = self.once(search, record=True)
         whole, self.settings = self.settings, shortened(self.settings, outcome)
@@ -167,7 +168,7 @@ class Explorer(Runner):
                 del kept
         finally:
             self.settings = whole
-        if self.processes:
+        if self.processes and not outcome.cut:
             compare_elsewhere(self.scenario, self.settings, outcome)
         assert outcome.trace is not None
         self._ordinary, self._ordinary_taken = outcome.trace.digest(), outcome.taken

@@ -112,7 +112,7 @@ def _shift(runner: Runner, search: UnitSearch, job: Job) -> Shift:
         outcome = runner.once(search)
         search.learn(outcome, new=True)
         ran += not outcome.cut
-        if outcome.lost:
+        if outcome.lost and not outcome.cut:
             lost[outcome.lost] = lost.get(outcome.lost, 0) + 1
         if outcome.failed and not outcome.cut:
             failure = (outcome.signature, outcome.taken)

@@ -13,8 +13,10 @@ misses classes that have a cheaper member. Therefore, with the paper:
 - what cannot run there is stood for by all that can.
 
 Departs from the paper: what a step touches is known once it has run, so races are looked for when an execution has
-ended. It has no sleep sets, as here (moving a step to the front may add a preemption), so one class may be run more
-than once: ``redundant`` counts that, and what tells classes apart is kept, 12 bytes for each.
+ended. There are no sleep sets, because a step that is moved to the front may add a preemption, there or where
+it lets another task go on that had to wait. So one class may be run more than once: ``redundant`` counts that, and
+what tells classes apart is kept, 12 bytes for each. It pays where the bound cuts much. Where it cuts little, the
+search without it is far cheaper: of six readers and a writer, 64 executions against 1 957.
 
 What comes of it, tested with every interleaving: each class that has a member with no more than ``preemptions``
 preemptions is found.
