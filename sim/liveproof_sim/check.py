@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from liveproof_sim.errors import OptionError, ReplayError, TapeError
@@ -43,6 +44,7 @@ def check(
     processes: bool = False,
     workers: int = 1,
     progress: bool = False,
+    resume: str | Path | None = None,
     instrument: Sequence[str] | None = None,
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
@@ -50,6 +52,9 @@ def check(
 
     With ``workers``, so many processes share the executions; they import the scenario. With ``progress``, a
     terminal shows how far it is.
+
+    With ``resume``, of a search that can (``dpor``), the exploration goes on from where the file says that it
+    stopped, if there is one; and where it stops, by its end, a budget or Ctrl-C, is written there.
 
     ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
     every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``.
@@ -62,6 +67,7 @@ def check(
         OptionError: an option has a value that does not exist.
         ScenarioError: this is no scenario.
         NondeterminismError: the scenario depends on something that the simulator does not control.
+        ResumeError: other code wrote the file, or it is damaged.
         WorkerError: a worker died.
     """
     if not __debug__:
@@ -80,13 +86,12 @@ def check(
         reduced=search.reduced,
         instrument=_instrumented(scenario, search, instrument),
     )
-    if search.reduced and settings.fidelity is Fidelity.FIFO:
-        raise OptionError(
-            f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
-        )
+    _require_any_order(search, settings)
     explorer = Explorer(scenario, search, settings, seed=seed, processes=processes)
     with shown(name_of(scenario), executions, on=progress) as told:
-        verdict = explorer.run(executions=executions, seconds=seconds, workers=workers, told=told)
+        verdict = explorer.run(
+            executions=executions, seconds=seconds, workers=workers, told=told, resume=resume
+        )
     if verdict.failure is not None:
         with exploring(scenario, settings), quiet_collector():
             _finish(explorer, verdict.failure, shrinking=shrinking)
@@ -98,6 +103,13 @@ def _instrumented(scenario: Scenario, search: Search, names: Sequence[str] | Non
     if names is None:
         return ("liveproof",) if search.reduced and takes_world(scenario) else ()
     return tuple(names)
+
+
+def _require_any_order(search: Search, settings: Settings) -> None:
+    if search.reduced and settings.fidelity is Fidelity.FIFO:
+        raise OptionError(
+            f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
+        )
 
 
 def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
