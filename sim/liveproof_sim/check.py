@@ -9,8 +9,10 @@ from typing import Any
 from liveproof_sim.errors import OptionError, ReplayError, TapeError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
+from liveproof_sim.explore.history import Why
 from liveproof_sim.explore.scenario import about, name_of
 from liveproof_sim.explore.strategies import Positions, Search, make
+from liveproof_sim.explore.strategies.dpor import Dpor
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import Fidelity, Limits, Timers
@@ -46,6 +48,7 @@ def check(
     progress: bool = False,
     resume: str | Path | None = None,
     instrument: Sequence[str] | None = None,
+    why: bool = False,
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
@@ -62,6 +65,9 @@ def check(
     ``instrument``: with ``strategy="dpor"``, modules and packages of which every access is noted, besides the
     scenario's own module; what runs and is not among them conflicts with everything. Unless told otherwise it is
     the runtime, if the scenario takes a World.
+
+    ``why``: with ``strategy="dpor"``, ``verdict.why`` says where steps began, which pairs of lines conflicted about
+    what, and at which lines of the scenario no task ever waited. That makes each execution several times slower.
 
     Raises:
         OptionError: an option has a value that does not exist.
@@ -87,11 +93,14 @@ def check(
         instrument=_instrumented(scenario, search, instrument),
     )
     _require_any_order(search, settings)
+    reasons = _reasons(search, workers) if why else None
     explorer = Explorer(scenario, search, settings, seed=seed, processes=processes)
     with shown(name_of(scenario), executions, on=progress) as told:
         verdict = explorer.run(
             executions=executions, seconds=seconds, workers=workers, told=told, resume=resume
         )
+    if reasons is not None:
+        verdict.why = reasons.told(scenario)
     if verdict.failure is not None:
         with exploring(scenario, settings), quiet_collector():
             _finish(explorer, verdict.failure, shrinking=shrinking)
@@ -103,6 +112,16 @@ def _instrumented(scenario: Scenario, search: Search, names: Sequence[str] | Non
     if names is None:
         return ("liveproof",) if search.reduced and takes_world(scenario) else ()
     return tuple(names)
+
+
+def _reasons(search: Search, workers: int) -> Why:
+    """Has the search note what makes it run what it runs."""
+    if not isinstance(search, Dpor):
+        raise OptionError(f"{search.name} turns no conflicts round, so it has no reasons: why needs strategy='dpor'")
+    if workers > 1:
+        raise OptionError("several workers keep no reasons: use workers=1 with why")
+    search.why = Why()
+    return search.why
 
 
 def _require_any_order(search: Search, settings: Settings) -> None:

@@ -26,6 +26,7 @@ __all__ = ["explore"]
 @click.option("--timers", metavar="NAME", help="late (the default) or discrete.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="How many processes (1).")
 @click.option("--resume", type=click.Path(dir_okay=False, path_type=Path), help="Go on from there, and stop there.")
+@click.option("--why", is_flag=True, default=None, help="Say what made dpor run what it ran.")
 @click.option("--trace", "trace_file", type=click.Path(path_type=Path), help="Write a failure's trace there.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report there.")
 @click.option("--json", "json_too", is_flag=True, help="Write the verdict as JSON, and nothing else.")
@@ -63,6 +64,8 @@ def explore(
         click.echo(as_json(verdict, scenario))
         return verdict.exit_code
     click.echo(f"{scenario}: {verdict}")
+    if verdict.why:
+        click.echo(f"\n{verdict.why}")
     if failure is not None:
         click.echo(f"\n{failure.report.rpartition(chr(10) + 'again: ')[0]}\nagain: {command}")
     return verdict.exit_code

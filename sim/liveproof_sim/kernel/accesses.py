@@ -34,7 +34,7 @@ monitors see each order of them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -114,6 +114,7 @@ class Accesses:
         "_kept",
         "_made",
         "draws",
+        "fresh",
         "hot",
         "joins",
         "looked",
@@ -133,6 +134,8 @@ class Accesses:
         no monitor looks at"""
         self.looked: dict[str, None] = {}
         """resources, in words, that monitors have looked at, or into"""
+        self.fresh: Callable[[], Footprint] = dict
+        """makes the footprint of a step"""
         self.step: Footprint = {}
         self.joins: list[tuple[Hashable, Hashable]] = []
         """(what this step took, what had to be given before): it races with others who took it, and comes after
@@ -151,7 +154,7 @@ class Accesses:
 
     def begin(self, maker: str) -> None:
         """A step begins."""
-        self.step = {}
+        self.step = self.fresh()
         self.joins = []
         self.draws = []
         self.maker = maker
@@ -214,7 +217,7 @@ class Accesses:
     def aside(self) -> Iterator[Footprint]:
         """What happens inside is no part of the step, but for what it changes. Yields its footprint."""
         step, joins = self.step, self.joins
-        self.step, self.joins = {}, []
+        self.step, self.joins = self.fresh(), []
         try:
             yield self.step
         finally:

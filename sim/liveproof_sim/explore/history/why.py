@@ -80,17 +80,23 @@ class Why:
         if not isinstance(task, asyncio.Task):
             return
         site = site_of(task)
-        self.points[f"{Path(site.filename).name}:{site.line} {site.function}: {site.code}"] += 1
-        self._lines[site.filename, site.line] = None
+        if site.file.startswith(_OWN):
+            return
+        self.points[f"{Path(site.file).name}:{site.line} {site.function}: {site.text}"] += 1
+        self._lines[site.file, site.line] = None
 
     def raced(self, earlier: Event, later: Event) -> None:
         """Two steps race; the other order is another class."""
         before, after = earlier.footprint, later.footprint
         for resource, modes in after.items():
             if resource in before and modes_conflict(modes, before[resource]):
-                self.conflicts[Conflict(_words(resource), _of(before, resource), _of(after, resource))] += 1
+                self._note(_words(resource), _of(before, resource), _of(after, resource))
         if WORLD in before or WORLD in after:
-            self.conflicts[Conflict(WORLD, _of(before, WORLD), _of(after, WORLD))] += 1
+            self._note(WORLD, _of(before, WORLD), _of(after, WORLD))
+
+    def _note(self, resource: str, *places: str) -> None:
+        here, there = sorted(places)
+        self.conflicts[Conflict(resource, here, there)] += 1
 
     def unvisited(self, scenario: Callable[..., Any]) -> list[str]:
         """Lines of the scenario with an ``await`` at which no task ever waited."""
@@ -105,11 +111,15 @@ class Why:
             if "await " in line.partition("#")[0] and (filename, first + at) not in self._lines
         ]
 
-    def __str__(self) -> str:
+    def told(self, scenario: Callable[..., Any]) -> str:
+        """For people."""
         lines = ["steps began at"]
         lines += [f"  {count:>7}  {place}" for place, count in self.points.most_common(10)]
         lines.append("orders differ because of")
         lines += [f"  {count:>7}  {conflict}" for conflict, count in self.conflicts.most_common(10)]
+        unvisited = self.unvisited(scenario)
+        if unvisited:
+            lines += ["nobody ever waited at", *(f"           {place}" for place in unvisited[:10])]
         return "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ from typing import Any
 
 from liveproof_sim.errors import NondeterminismError, OptionError
 from liveproof_sim.explore.execution import Outcome
-from liveproof_sim.explore.history import Event, Watcher
+from liveproof_sim.explore.history import Event, Watcher, Why
 from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, share_of, undecided
 from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
@@ -95,6 +95,8 @@ class Dpor(Search, Attached):
         """how often the exploration began anew, because something changed that had seemed constant"""
         self.classes: dict[bytes, None] = {}
         self.keep_classes = False
+        self.why: Why | None = None
+        """if somebody wants to know: what made it run what it ran"""
         self._began: tuple[int, list[Frame], tuple[int, int]] = (0, [], (0, 0))
 
     # ---- one execution
@@ -110,7 +112,7 @@ class Dpor(Search, Attached):
 
     def attach(self, loop: SimLoop) -> None:
         """The loop of the execution that begins."""
-        self._watcher = Watcher(loop, self, loop.observer)
+        self._watcher = Watcher(loop, self, loop.observer, why=self.why)
 
     def pick(self, ready: list[Entry], clock: bool, /) -> int:
         assert self._watcher is not None
@@ -322,6 +324,8 @@ class Dpor(Search, Attached):
 
     def _turn(self, watcher: Watcher, event: Event) -> None:
         for earlier in event.races:
+            if self.why is not None:
+                self.why.raced(watcher.history.events[earlier], event)
             if earlier >= self._depth:
                 continue
             sequence = [*watcher.history.not_after(earlier), event]
