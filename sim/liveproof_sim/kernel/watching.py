@@ -10,6 +10,7 @@ import asyncio
 import builtins
 import functools
 import operator
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Hashable
 from enum import Enum
@@ -57,6 +58,7 @@ PURE = tuple(
     f"{_STANDARD}/{name}"
     for name in (
         "abc.py",
+        "ast.py",
         "collections/",
         "contextlib.py",
         "copy.py",
@@ -67,17 +69,21 @@ PURE = tuple(
         "heapq.py",
         "inspect.py",
         "json/",
+        "linecache.py",
         "numbers.py",
         "operator.py",
+        "pathlib.py",
         "posixpath.py",
         "re/",
         "string.py",
         "textwrap.py",
         "types.py",
         "typing.py",
+        "weakref.py",
     )
 )
-"""Parts of the standard library that touch nothing but their arguments."""
+"""Parts of the standard library that touch nothing but their arguments; or caches of their own; or the real disk,
+which no simulation has to do with. Weak dictionaries are told of as one thing each."""
 
 _FROZEN = ("<frozen _collections_abc>", "<frozen abc>", "<frozen os>", "<frozen posixpath>")
 """Parts of it that have no file."""
@@ -212,6 +218,7 @@ def grow(thing: Any, name: str, change: Any, sign: int) -> None:
 MAPPINGS = (dict, defaultdict, OrderedDict, Counter)
 SEQUENCES = (list, deque, bytearray)
 CONTAINERS = dict.fromkeys((*MAPPINGS, *SEQUENCES, set))
+WEAK = dict.fromkeys((weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet))
 
 
 def _key(accesses: Accesses, thing: Any, key: Any) -> Hashable:
@@ -242,6 +249,8 @@ def item(thing: Any, key: Any) -> Any:
     if accesses is not None and type(thing) in CONTAINERS:
         missing = type(thing) is defaultdict and key not in thing
         _part(accesses, thing, key, WRITE if missing else READ)
+    elif accesses is not None and type(thing) in WEAK:
+        accesses.note(accesses.name(thing), READ)
     return thing[key]
 
 
@@ -250,6 +259,8 @@ def setitem(thing: Any, key: Any, value: Any) -> None:
     accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         _part(accesses, thing, key, WRITE)
+    elif accesses is not None and type(thing) in WEAK:
+        accesses.note(accesses.name(thing), WRITE)
     thing[key] = value
 
 
@@ -261,6 +272,8 @@ def delitem(thing: Any, key: Any) -> None:
             accesses.note(accesses.name(thing), WRITE)
         else:
             _part(accesses, thing, key, WRITE)
+    elif accesses is not None and type(thing) in WEAK:
+        accesses.note(accesses.name(thing), WRITE)
     del thing[key]
 
 
@@ -272,12 +285,15 @@ def contains(thing: Any, key: Any) -> bool:
             accesses.note(accesses.name(thing), READ)
         else:
             _part(accesses, thing, key, READ)
+    elif accesses is not None and type(thing) in WEAK:
+        accesses.note(accesses.name(thing), READ)
     return key in thing
 
 
 def whole(thing: Any) -> Any:
     """The value of an expression that may be a container, of which all may be looked at."""
-    if type(thing) in CONTAINERS and (accesses := CURRENT[0]) is not None:
+    kind = type(thing)
+    if (kind in CONTAINERS or kind in WEAK) and (accesses := CURRENT[0]) is not None:
         accesses.note(accesses.name(thing), READ)
     return thing
 
@@ -359,6 +375,9 @@ def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         _note_method(accesses, thing, name, args)
         result = getattr(thing, name)(*args, **kwargs)
         return made(result) if name == "copy" else result
+    if kind in WEAK:
+        accesses.note(accesses.name(thing), READ if name in _READING or name == "get" else WRITE)
+        return getattr(thing, name)(*args, **kwargs)
     if kind in (str, bytes):
         return fresh(getattr(thing, name)(*args, **kwargs))
     if not accesses.muted:
@@ -395,7 +414,15 @@ def _call(accesses: Accesses, function: Any, args: tuple[Any, ...], kwargs: dict
     return function(*args, **kwargs)
 
 
-_SLOTS = (type(str.join), type("".join), type(object.__init__), type(object().__str__), functools._lru_cache_wrapper)
+_SLOTS = (
+    weakref.ReferenceType,
+    weakref.WeakMethod,
+    type(str.join),
+    type("".join),
+    type(object.__init__),
+    type(object().__str__),
+    functools._lru_cache_wrapper,
+)
 
 
 def _note_builtin(accesses: Accesses, function: Any, args: tuple[Any, ...]) -> None:
@@ -433,9 +460,10 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
         getattr(kind, "__init__")(thing, *args, **kwargs)  # noqa: B009 - of the class that it is
         return thing
     thing = kind(*args, **kwargs)
-    if not accesses.knows(thing) and not isinstance(thing, (str, int, float, bytes, tuple, type, bool)) and (
-        thing is not None
+    if (
+        not accesses.knows(thing)
+        and not isinstance(thing, (str, int, float, bytes, tuple, type, bool))
+        and (thing is not None)
     ):
         accesses.made(thing)
     return thing
-
