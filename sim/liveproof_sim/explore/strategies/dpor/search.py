@@ -141,8 +141,9 @@ class Dpor(Search, Attached):
                     frame.branch = None
                     self.redundant += 1
                     raise Abandoned("what was to run is asleep")
-            if process not in processes:
-                self._infeasible(frame, process, processes)
+            if process not in processes:  # yet: time may move once all others have turned out to wait
+                self._forced = ()
+                return 0
             return processes.index(process)
         at, self._forced = self._awake(frame.sleep, processes)
         return at
@@ -203,7 +204,7 @@ class Dpor(Search, Attached):
             return
         frame = self._frames[self._at]
         frame.waiting.append(process)
-        if frame.branch is not None:
+        if frame.branch is not None and frame.branch.label[0] == process:
             self._infeasible(frame, process, ["the others"])
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
@@ -219,6 +220,8 @@ class Dpor(Search, Attached):
             self._at += 1
             return
         frame = self._frames[self._at]
+        if frame.branch is not None and frame.branch.label[0] != event.process:
+            self._infeasible(frame, frame.branch.label[0], [event.process])
         if frame.event is not None and frame.event.label != event.label:
             raise NondeterminismError(f"step {self._at} was {frame.event.label} before, and now {event.label}")
         first = frame.event is None
