@@ -50,7 +50,7 @@ from liveproof_sim.kernel.plumbing import (
     is_task_step,
     passes_on,
 )
-from liveproof_sim.kernel.traced import resource_of
+from liveproof_sim.kernel.traced import TracedHandle, resource_of
 from liveproof_sim.kernel.waits import explain
 
 __all__ = ["Fidelity", "Limits", "Observer", "SimLoop", "SimTimer", "Timers", "run_in"]
@@ -124,7 +124,8 @@ class SimLoop(Face):
             return None
         if asyncio.iscoroutine(callback) or not callable(callback):
             raise TypeError(f"a callable object was expected by call_soon(), got {callback!r}")
-        handle = asyncio.Handle(callback, args, self, context)
+        kind = asyncio.Handle if self.accesses is None else TracedHandle
+        handle = kind(callback, args, self, context)
         self._enqueue(handle, callback, args)
         return handle
 
@@ -142,6 +143,8 @@ class SimLoop(Face):
             if callback is _stop_loop or passes_on(callback, args):
                 self._plumb.append(entry)
             else:
+                if isinstance(handle, TracedHandle):
+                    self.accesses.made(handle)
                 self.causes.made(entry)
                 self.accesses.write("lane")
                 self._lane.append(entry)
@@ -184,9 +187,11 @@ class SimLoop(Face):
         timer = SimTimer(when_ns / NS, callback, args, self, context)
         if self.accesses is not None:
             if when_ns <= self.now_ns:  # due at once, wherever the queue is
+                self.accesses.made(timer)
                 timer._scheduled = False
                 self._enqueue(timer, callback, args)
                 return timer
+            self.accesses.made(timer)
             self._note_timer(when_ns, callback, args)
         heappush(self._timers, (when_ns, self._next(), timer))
         return timer
@@ -202,8 +207,10 @@ class SimLoop(Face):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Count it; once most of the heap is stale, rebuild it (amortised constant per cancel)."""
-        if self.accesses is not None and self._late:
-            self.accesses.note("timers", ADD)
+        if self.accesses is not None:
+            self.accesses.write(self.accesses.name(handle))
+            if self._late:
+                self.accesses.note("timers", ADD)
         if handle._scheduled:  # type: ignore[attr-defined]
             self._timers_stale += 1
             if self._timers_stale > STALE_TIMERS_MIN and self._timers_stale * 2 > len(self._timers):
@@ -343,7 +350,10 @@ class SimLoop(Face):
         return True
 
     def _drop_cancelled(self) -> None:
-        """Callbacks at the head of the lane that nobody wants any more."""
+        """Callbacks at the head of the lane that nobody wants any more. To a reduced search their turn is a step
+        that looks whether it is wanted: so it races with whoever cancelled it."""
+        if self.causes is not None:
+            return
         lane = self._lane
         while lane and lane[0][3] is None and lane[0][1]._cancelled:
             lane.popleft()

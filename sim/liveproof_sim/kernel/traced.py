@@ -16,7 +16,7 @@ from typing import Any
 from liveproof_sim.kernel.accesses import READ, WRITE, Accesses, here
 from liveproof_sim.kernel.guards import Guard
 
-__all__ = ["TracedFuture", "TracedTask", "resource_of", "traced"]
+__all__ = ["TracedFuture", "TracedHandle", "TracedTask", "resource_of", "traced"]
 
 
 def _reads(name: str) -> Callable[..., Any]:
@@ -118,6 +118,18 @@ class TracedTask(asyncio.Task):  # type: ignore[type-arg]
 
 
 TracedTask._plain = TracedTask
+
+
+class TracedHandle(asyncio.Handle):
+    """A callback that is to be called soon. Whether it is still wanted is a resource; a timer's, too."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            accesses = self._loop.accesses  # type: ignore[attr-defined]
+            accesses.write(accesses.name(self))
+        super().cancel()
 
 
 def resource_of(future: Any, accesses: Accesses) -> Hashable:
