@@ -197,12 +197,13 @@ class SimLoop(Face):
         return timer
 
     def _note_timer(self, when_ns: int, callback: Any, args: Sequence[Any]) -> None:
-        """What a new timer conflicts with: if they may be late, with each step of time; else with callbacks of
-        the same instant that are the program's own, because these keep their order."""
+        """What a new timer conflicts with: with those of the same instant, because these keep their order, which
+        can be seen if each fires in a step of its own, as late ones do, or if they are the program's own; if
+        they may be late, with each step of time, too."""
         assert self.accesses is not None
         if self._late:
             self.accesses.note("timers", ADD)
-        elif completed_by(callback, args) is None:
+        if self._late or completed_by(callback, args) is None:
             self.accesses.note(("timers", when_ns), WRITE)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
