@@ -91,6 +91,7 @@ class SimLoop(Face):
         self._lane: deque[Entry] = deque()
         self._plumb: deque[Entry] = deque()
         self._held: list[tuple[int, int, Entry]] = []  # place in the queue, hops to go, entry
+        self._last_plain: asyncio.Handle | None = None  # of a reduced search: what came last to the lane
         self._held_plain = 0  # Invariant: how many of the held are callbacks; those are in no other queue.
         self._timers: list[tuple[int, int, SimTimer]] = []
         self._timers_stale = 0
@@ -145,6 +146,7 @@ class SimLoop(Face):
             else:
                 if isinstance(handle, TracedHandle):
                     self.accesses.made(handle)
+                self._last_plain = handle
                 self.causes.made(entry)
                 self.accesses.write("lane")
                 self._lane.append(entry)
@@ -197,14 +199,13 @@ class SimLoop(Face):
         return timer
 
     def _note_timer(self, when_ns: int, callback: Any, args: Sequence[Any]) -> None:
-        """What a new timer conflicts with: with those of the same instant, because these keep their order, which
-        can be seen if each fires in a step of its own, as late ones do, or if they are the program's own; if
-        they may be late, with each step of time, too."""
+        """What a new timer conflicts with: with those of the same instant, because these keep their order, but for
+        sleeps among themselves, which end at once unless they may be late; then with each step of time, too."""
         assert self.accesses is not None
         if self._late:
             self.accesses.note("timers", ADD)
-        if self._late or completed_by(callback, args) is None:
-            self.accesses.note(("timers", when_ns), WRITE)
+        plain = completed_by(callback, args) is None
+        self.accesses.note(("timers", when_ns), WRITE if self._late or plain else ADD)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Count it; once most of the heap is stale, rebuild it (amortised constant per cancel)."""
@@ -238,8 +239,25 @@ class SimLoop(Face):
         timer._scheduled = False
         if timer._cancelled:
             self._timers_stale -= 1
+        elif self.causes is not None and passes_on(timer._callback, timer._args):
+            self._complete_in_turn(timer)
         else:
             self._enqueue(timer, timer._callback, timer._args)
+
+    def _complete_in_turn(self, timer: SimTimer) -> None:
+        """Of a reduced search: the end of a sleep may not overtake callbacks that were due before it."""
+        assert self.accesses is not None
+        assert self.causes is not None
+        if self._late:  # else time moves when the lane is empty
+            self.accesses.note("lane", READ)
+            if self._last_plain is not None:
+                self.accesses.note(("turn", self.accesses.name(self._last_plain)), READ)
+        entry: Entry = (self._next(), timer, (), None)
+        if self._lane:
+            self.causes.contributed(completed_by(timer._callback, timer._args))
+            self._held.append((self._lane[-1][0], 0, entry))
+        else:
+            self._plumb.append(entry)
 
     def _fire_alone(self) -> None:
         """Of a reduced search: a timer that could have fired earlier does so when nothing else is ready. A step
@@ -432,6 +450,8 @@ class SimLoop(Face):
 
     def _settle(self) -> bool:
         """Move what plumbing made ready to the end of the queue, once the queue has got to that plumbing."""
+        if self.causes is not None:
+            return self._settle_sleeps()
         held, self._held = self._held, []
         moved = False
         ready = self._ready
@@ -459,6 +479,16 @@ class SimLoop(Face):
                 del ready[position]
                 ready.append((self._next(), *entry[1:]))
         return moved
+
+    def _settle_sleeps(self) -> bool:
+        """Of a reduced search: sleeps that are over, once the callbacks before them have had their turn."""
+        held, self._held = self._held, []
+        for each in held:
+            if self._lane and self._lane[0][0] <= each[0]:
+                self._held.append(each)
+            else:
+                self._plumb.append(each[2])
+        return len(self._held) < len(held)
 
     def _settle_all(self) -> None:
         """At the end of a run: what is held belongs to later iterations, which there will not be."""

@@ -31,7 +31,9 @@ def note_unknown(entry: Entry, accesses: Accesses) -> None:
 
 
 def _note_callback(handle: Any, accesses: Accesses) -> None:
-    accesses.read(accesses.name(handle))
+    name = accesses.name(handle)
+    accesses.read(name)
+    accesses.write(("turn", name))
     if handle._cancelled:
         return
     if (group := group_of(handle._callback)) is not None:  # somebody has failed
