@@ -40,13 +40,13 @@ FAMILIES = {
               "slot", "both", "gather", "size"],
     "structured": ["group", "torn", "gather", "broken", "first", "semaphore", "grab", "expect", "notify", "draw",
                    "chance", "offer", "accept", "meet", "until", "join", "cancel", "fire", "await", "shield", "both"],
-    "timed": ["sleep", "nap", "now", "timeout", "deadline", "wait_for", "fire", "put", "grab", "semaphore", "chance",
+    "timed": ["sleep", "nap", "now", "timeout", "deadline", "hasty", "wait_for", "fire", "put", "grab", "semaphore", "chance",
               "cancel", "group", "both"],
 }  # fmt: skip
 
 STEPS = {
     "both": 0, "lock": 2, "gather": 3, "group": 3, "torn": 3, "broken": 3, "first": 3, "semaphore": 2, "grab": 1,
-    "expect": 2, "meet": 2, "shield": 3, "nap": 1, "deadline": 1, "timeout": 1, "wait_for": 1,
+    "expect": 2, "meet": 2, "shield": 3, "nap": 1, "deadline": 1, "hasty": 1, "timeout": 1, "wait_for": 1,
 }  # fmt: skip
 """Steps of an operation, about: those of the tasks that it starts included. One, if it is not here."""
 
@@ -125,7 +125,7 @@ async def step(turn: Turn, op: str) -> None:
 DATA = ("get", "set", "add", "branch", "yield", "slot", "size", "both", "draw", "chance", "fire", "clear", "put",
         "cancel")  # fmt: skip
 STARTING = ("gather", "broken", "group", "torn", "first", "shield")
-TIMED = ("sleep", "nap", "now", "timeout", "deadline", "wait_for")
+TIMED = ("sleep", "nap", "now", "timeout", "deadline", "hasty", "wait_for")
 
 
 def data(turn: Turn, op: str) -> None:
@@ -280,9 +280,9 @@ async def timed(turn: Turn, op: str) -> None:
             seen.append("in time")
         except TimeoutError:
             seen.append("too late")
-    elif op == "deadline":
+    elif op in ("deadline", "hasty"):
         try:
-            async with asyncio.timeout(0.02):
+            async with asyncio.timeout(0.02 if op == "deadline" else 0.01):
                 await asyncio.sleep(0.01 * (1 + index))
                 shared.total += 1
             seen.append("in time")

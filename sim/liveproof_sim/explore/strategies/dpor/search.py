@@ -137,10 +137,12 @@ class Dpor(Search, Attached):
             process, self._forced = frame.branch.label
             if frame.event is None:
                 frame.given = len(self._forced)
-                if frame.branch.label in frame.sleep:  # by a footprint that it did not have elsewhere
+                forced = _undecided(self._forced, [e for e in frame.sleep.values() if e.process == process])
+                if forced is None:  # by a footprint that it did not have elsewhere, or it decides less here
                     frame.branch = None
                     self.redundant += 1
                     raise Abandoned("what was to run is asleep")
+                self._forced = forced
             if process not in processes:  # yet: time may move once all others have turned out to wait
                 self._forced = ()
                 return 0
@@ -343,13 +345,14 @@ class Dpor(Search, Attached):
 
 
 def _undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:
-    """The first decisions of a step, from ``prefix`` on, that are not all asleep; None if all are."""
+    """The first decisions of a step, from ``prefix`` on, that are not all asleep; None if all are. Who decides less
+    than the prefix says stands for all that begins so."""
     size = len(prefix)
     options = None
     for each in asleep:
+        if each.draws == prefix[: len(each.draws)]:
+            return None
         if each.draws[:size] == prefix:
-            if len(each.draws) == size:
-                return None
             options = each.options[size]
     if options is None:
         return prefix
