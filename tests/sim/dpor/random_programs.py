@@ -40,8 +40,8 @@ FAMILIES = {
               "slot", "both", "gather", "size"],
     "structured": ["group", "torn", "gather", "broken", "first", "semaphore", "grab", "expect", "notify", "draw",
                    "chance", "offer", "accept", "meet", "until", "join", "cancel", "fire", "await", "shield", "both"],
-    "timed": ["sleep", "nap", "now", "timeout", "deadline", "hasty", "wait_for", "fire", "put", "grab", "semaphore", "chance",
-              "cancel", "group", "both"],
+    "timed": ["sleep", "nap", "now", "timeout", "deadline", "hasty", "wait_for", "fire", "put", "grab", "semaphore",
+              "chance", "cancel", "group", "both"],
 }  # fmt: skip
 
 STEPS = {
@@ -51,10 +51,10 @@ STEPS = {
 """Steps of an operation, about: those of the tasks that it starts included. One, if it is not here."""
 
 
-def generate(seed: int, family: str = "plain") -> Program:
-    """A program of two to four tasks and at most eight operations."""
+def generate(seed: int, family: str = "plain", *, kinds: list[str] | None = None) -> Program:
+    """A program of two to four tasks and at most nine operations, of a family, or of these kinds."""
     chance = random.Random(seed)
-    kinds = FAMILIES[family]
+    kinds = kinds or FAMILIES[family]
     some = chance.sample(kinds, min(5, len(kinds)))
     tasks = chance.choice([2, 2, 3, 3, 4])
     most = {2: 4, 3: 3, 4: 2}[tasks]

@@ -36,13 +36,16 @@ from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.history import Event, Label, Watcher
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search
-from liveproof_sim.kernel.accesses import conflict
+from liveproof_sim.kernel.accesses import WRITE, Footprint, conflict
+from liveproof_sim.kernel.causes import CLOCK
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.modes import Abandoned, Attached
 
 __all__ = ["Dpor"]
 
+OF_CLOCK: Footprint = {"timers": WRITE, "clock": WRITE}
+"""what a step of late time touches, whichever timer it is that fires"""
 
 _Sleep: TypeAlias = dict[Label, Event]
 
@@ -88,6 +91,8 @@ class Dpor(Search, Attached):
         self._at = 0
         self._fresh = 0
         self._slept = False
+        self._stopped: list[int] = []
+        """steps that cancelled the last timer: it might have fired after all that does not depend on them"""
         self.redundant = 0
         """executions that were given up because all that could run was asleep"""
         self.infeasible = 0
@@ -106,6 +111,7 @@ class Dpor(Search, Attached):
         self._begun = True
         self._at = 0
         self._slept = False
+        self._stopped = []
         self._watcher = None
 
     def attach(self, loop: SimLoop) -> None:
@@ -161,6 +167,8 @@ class Dpor(Search, Attached):
         there = (above.event.process, *processes, *waiting)
         for process in above.enabled:
             if process not in there:
+                if process == CLOCK:
+                    self._stopped.append(self._at - 1)
                 known = [*above.sleep, *(branch.label for branch in above.tree)]
                 if not any(label[0] == process for label in known):
                     above.tree.append(Branch((process, ()), None))
@@ -275,6 +283,8 @@ class Dpor(Search, Attached):
             self._turn(watcher, history.events[later])
         for pending in watcher.pending:
             self._turn(watcher, pending)
+        for at in self._stopped:
+            self._turn(watcher, Event(CLOCK, (), (), dict(OF_CLOCK), [], 0, races=[at]))
         self._backtrack()
 
     def _begin_anew(self) -> None:
