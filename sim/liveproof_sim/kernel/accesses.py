@@ -25,7 +25,7 @@ that its step has done before is to look at what never changes) and waits for a 
 a queue, or in ``world.until``, is no step: the task counts as unable to run until it can. So acquisitions
 race with acquisitions, not with releases. ``put`` and ``get`` of a queue conflict when they are about the same
 item, or when one of them found the queue empty or full. A cancellation writes the victim, each of whose steps
-reads it. A future's results of ``gather`` and ``wait`` come together in any order (ADD). Where time stands
+reads it. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where the first one counts it is a WRITE. Where time stands
 still until nothing is ready (discrete timers), a step of time comes after all steps before it and before all
 after it; late timers write the clock, which whoever asks for the time reads.
 """

@@ -44,7 +44,7 @@ from liveproof_sim.kernel.plumbing import (
     STEP,
     WAKEUP,
     completed_by,
-    fails_outer,
+    decides,
     group_of,
     is_plumbing,
     is_task_step,
@@ -425,9 +425,9 @@ class SimLoop(Face):
             alone = False
 
     def _note_completion(self, future: Any, handle: asyncio.Handle) -> None:
-        """Results come together in any order, but of those of gather the first failure is the one that counts."""
+        """Parts come together in any order; of those that may each complete the future, the first one counts."""
         assert self.accesses is not None
-        modes = WRITE if fails_outer(handle._callback, handle._args) else ADD  # type: ignore[attr-defined]
+        modes = WRITE if decides(handle._callback, handle._args) else ADD  # type: ignore[attr-defined]
         self.accesses.note(resource_of(future, self.accesses), modes)
 
     def _run_plumbing_at_once(self) -> None:

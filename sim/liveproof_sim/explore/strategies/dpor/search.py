@@ -149,10 +149,14 @@ class Dpor(Search, Attached):
                     self.redundant += 1
                     raise Abandoned("what was to run is asleep")
                 self._forced = forced
-            if process not in processes:  # yet: time may move once all others have turned out to wait
+            if process in processes:
+                return processes.index(process)
+            if frame.event is not None:  # time moved then, once all others had turned out to wait
                 self._forced = ()
                 return 0
-            return processes.index(process)
+        elif frame.explored:
+            self.infeasible += 1
+            raise Abandoned("a step that was to run is waiting")
         at, self._forced = self._awake(frame.sleep, processes)
         return at
 
@@ -199,15 +203,19 @@ class Dpor(Search, Attached):
             if each.process != process and not conflict(each.footprint, footprint)
         }
 
-    def _infeasible(self, frame: _Frame, process: str, processes: list[str]) -> None:
+    def _instead(self, frame: _Frame, event: Event) -> None:
+        """What was to run could not, and another step ran. Where nothing else was or is to be run, that will do: a
+        leaf stands for whatever may follow it."""
+        assert frame.branch is not None
         if frame.event is not None:
             raise NondeterminismError(
-                f"step {self._at} was one of {process} before, and now only {', '.join(processes)} could run"
+                f"step {self._at} was one of {frame.branch.label[0]} before, and now one of {event.process}"
             )
         frame.branch = None
-        frame.tree.clear()
-        self.infeasible += 1
-        raise Abandoned("a step that was to run is waiting")
+        frame.given = 0
+        if frame.tree or frame.explored:
+            self.infeasible += 1
+            raise Abandoned("a step that was to run is waiting")
 
     def erased(self, process: str) -> None:
         if self._at >= self._depth:
@@ -215,7 +223,10 @@ class Dpor(Search, Attached):
         frame = self._frames[self._at]
         frame.waiting.append(process)
         if frame.branch is not None and frame.branch.label[0] == process:
-            self._infeasible(frame, process, ["the others"])
+            if frame.event is not None:
+                raise NondeterminismError(f"step {self._at} was one of {process} before, which now waits")
+            frame.branch = None
+            frame.given = 0
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         at = len(self._drawn)
@@ -231,7 +242,7 @@ class Dpor(Search, Attached):
             return
         frame = self._frames[self._at]
         if frame.branch is not None and frame.branch.label[0] != event.process:
-            self._infeasible(frame, frame.branch.label[0], [event.process])
+            self._instead(frame, event)
         if frame.event is not None and frame.event.label != event.label:
             raise NondeterminismError(f"step {self._at} was {frame.event.label} before, and now {event.label}")
         first = frame.event is None
