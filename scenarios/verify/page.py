@@ -279,10 +279,10 @@ def _programs(run: Run) -> Iterator[str]:
     yield from ("", "## Partial-order reduction against brute force", "")
     yield (
         "Random programs of two to four tasks. *Plain*: variables, locks, events, a queue, cancellation. "
-        "*Structured*: task groups, gather, wait, shield, semaphores, conditions, barriers, bounded queues, decisions. "
-        "*Timed*: sleeps, timeouts, the clock. Brute force runs every interleaving and collects the distinct partial "
-        "orders and what the programs ended with. The reduction has to come to the same ones, with one execution for "
-        "each, and so has that by source sets. A plain search on a loop that notes nothing of what is touched has to "
+        "*Structured*: task groups, gather, wait, shield, semaphores, conditions, barriers, bounded queues, "
+        "decisions. *Timed*: sleeps, timeouts, the clock. Brute force runs every interleaving and collects the "
+        "distinct partial orders and what the programs ended with. The reduction has to come to the same ones, with "
+        "one execution for each, and so has that by source sets. A plain search on a loop that notes nothing has to "
         f"come to the same ends. *Given up*: those with more than {most} interleavings."
     )
     yield from (

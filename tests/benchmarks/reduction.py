@@ -43,7 +43,7 @@ async def runtime_scenario(world: World) -> None:
     """Live components of the runtime under one app: about 50 steps."""
 
     async def main() -> None:
-        for name in "abcdefghijk":
+        for name in "abcdefghijklmn":
             await coco.mount(coco.component_subpath(name), Leaf)
 
     await world.start(coco.App("reduced", main), live=True)

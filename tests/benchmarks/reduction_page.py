@@ -55,10 +55,13 @@ def _demands(found: dict[str, Any]) -> list[str]:
     return [
         "| | measured | wanted |",
         "|---|--:|--:|",
-        f"| 3 tasks × 3 steps that share nothing, executions | {_mark(str(executions), met=executions == 1)} | 1 |",
-        f"| that execution, and the search | {_mark(f'{once * 1e3:.2f} ms', met=once <= INDEPENDENT_MAX_S)} | ≤ 5 ms |",
+        "| 3 tasks × 3 steps that share nothing, executions "
+        f"| {_mark(str(executions), met=executions == 1)} | 1 |",
+        "| that execution, and the search "
+        f"| {_mark(f'{once * 1e3:.2f} ms', met=once <= INDEPENDENT_MAX_S)} | ≤ 5 ms |",
         f"| `check` of it, with all that is done once | {found['check_s'] * 1e3:.1f} ms | |",
-        f"| two guarded increments, executions | {_mark(str(guarded), met=guarded <= GUARDED_MAX)} | ≤ {GUARDED_MAX} |",
+        "| two guarded increments, executions "
+        f"| {_mark(str(guarded), met=guarded <= GUARDED_MAX)} | ≤ {GUARDED_MAX} |",
         f"| the runtime, {found['runtime_steps']} steps: executions per second instrumented, of those without "
         f"| {_mark(f'{ratio:.2f}', met=ratio >= RUNTIME_MIN)} ({min(ratios):.2f} – {max(ratios):.2f}) | ≥ 1/3 |",
     ]
@@ -69,8 +72,9 @@ def _beside(duel: dict[str, Any]) -> list[str]:
         return ["", f"Side by side with frontrun: not measured: {duel['missing']}"]
     lines = [
         "",
-        f"Side by side with frontrun {duel['version']}, on CPython {duel['python']}: both in one process, in turn, each "
-        "until it has exhausted the program, by reduction, without a bound. What an exploration does once is included.",
+        f"Side by side with frontrun {duel['version']}, on CPython {duel['python']}: both in one process, in turn, "
+        "each until it has exhausted the program, by reduction, without a bound. What an exploration does once is "
+        "included.",
         "",
         "| program | executions | of frontrun | executions per second | of frontrun | × frontrun | over the rounds |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -89,8 +93,8 @@ def _beside(duel: dict[str, Any]) -> list[str]:
 def _spaces(spaces: list[dict[str, Any]]) -> list[str]:
     lines = [
         "",
-        "Executions until a program of `tests/benchmarks/races.py` is exhausted, its assertion left out; *>*: cut before "
-        "that; *†*: stopped there, at a deadlock.",
+        "Executions until a program of `tests/benchmarks/races.py` is exhausted, its assertion left out; *>*: cut "
+        "before that; *†*: stopped there, at a deadlock.",
         "",
         f"| search | {' | '.join(RACES)} |",
         "|---|" + "--:|" * len(RACES),

@@ -21,7 +21,10 @@ FOUND: dict[str, tuple[list[list[tuple[str, int]]], Timers]] = {
     "a sleep as long as its timeout": ([[("deadline", 1)], [("get", 1)]], Timers.DISCRETE),
     "a sleep longer than its timeout, both late": ([[("hasty", 1)], [("get", 0)]], Timers.LATE),
     "a clock that is stopped": ([[("cancel", 0), ("nap", 1)], [("nap", 1)]], Timers.LATE),
-    "a leaf that was made longer, by what cannot be": ([[("cancel", 1)], [("cancel", 0), ("wait_for", 1)]], Timers.LATE),
+    "a leaf that was made longer, by what cannot be": (
+        [[("cancel", 1)], [("cancel", 0), ("wait_for", 1)]],
+        Timers.LATE,
+    ),
     "the first of two": ([[("first", 1)], [("both", 0)]], Timers.DISCRETE),
     "who leaves an event's queue": ([[("timeout", 1)], [("get", 0), ("fire", 1)]], Timers.LATE),
     "a group that looks once more": ([[("both", 1)], [("torn", 1)]], Timers.DISCRETE),
