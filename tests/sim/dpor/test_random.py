@@ -25,6 +25,7 @@ FOUND: dict[str, tuple[list[list[tuple[str, int]]], Timers]] = {
         [[("cancel", 1)], [("cancel", 0), ("wait_for", 1)]],
         Timers.LATE,
     ),
+    "what came below a step that is none": ([[("sleep", 1), ("cancel", 0), ("wait_for", 0)]], Timers.LATE),
     "the first of two": ([[("first", 1)], [("both", 0)]], Timers.DISCRETE),
     "who leaves an event's queue": ([[("timeout", 1)], [("get", 0), ("fire", 1)]], Timers.LATE),
     "a group that looks once more": ([[("both", 1)], [("torn", 1)]], Timers.DISCRETE),

@@ -211,8 +211,7 @@ class Dpor(Search, Attached):
             raise NondeterminismError(
                 f"step {self._at} was one of {frame.branch.label[0]} before, and now one of {event.process}"
             )
-        frame.branch = None
-        frame.given = 0
+        self._skip(frame)
         if frame.tree or frame.explored:
             self.infeasible += 1
             raise Abandoned("a step that was to run is waiting")
@@ -225,8 +224,15 @@ class Dpor(Search, Attached):
         if frame.branch is not None and frame.branch.label[0] == process:
             if frame.event is not None:
                 raise NondeterminismError(f"step {self._at} was one of {process} before, which now waits")
-            frame.branch = None
-            frame.given = 0
+            self._skip(frame)
+
+    def _skip(self, frame: _Frame) -> None:
+        """There is no such step here; what was to come after it may have come below it only because the two
+        commute."""
+        assert frame.branch is not None
+        frame.tree[:0] = frame.branch.children
+        frame.branch = None
+        frame.given = 0
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         at = len(self._drawn)
