@@ -37,6 +37,14 @@ async def guard(state: Counter) -> None:
         state.value = seen + 1
 
 
+async def write(state: Counter) -> None:
+    """Five steps that all conflict with those of others: nothing to reduce."""
+    state.value += 1
+    for _ in range(4):
+        await asyncio.sleep(0)
+        state.value += 1
+
+
 class Cache:
     def __init__(self) -> None:
         self.loaded: dict[str, int] = {}
@@ -112,6 +120,7 @@ DUELS = {
     "guarded increments": Duel(Counter, (guard, guard), lambda state: bool(state.value == 2)),
     "check, then act": Duel(Cache, (look_up, look_up), lambda state: state.loads in (1, 2)),
     "bank transfer": Duel(Bank, (transfer, transfer), lambda state: state.first < 100 < state.second),
+    "two writers of five steps": Duel(Counter, (write, write), lambda state: bool(state.value == 10)),
     "independent 3 x 3": Duel(Cells, (add_a, add_b, add_c), lambda state: bool(state.a == state.b == state.c)),
 }
 
