@@ -96,8 +96,8 @@ async def live(world: World) -> None:
             assert out.tree() == wanted(docs), f"{out.tree()}, not {wanted(docs)}"
             edit(world, docs)
             await world.clock.sleep(0.02)
-    await recovered(world, docs, out)
     world.sometimes("the power failed", world.power.cuts)
+    await recovered(world, docs, out)
 
 
 async def readers_see_whole_files(world: World) -> None:

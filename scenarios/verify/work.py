@@ -84,7 +84,13 @@ def slug(piece: Piece) -> str:
 def _scenario(piece: Piece, seconds: float | None, folder: Path) -> Result:
     entry = ENTRIES[piece.part, piece.name]
     planted = piece.part == "planted"
-    verdict = check(entry.scenario, executions=piece.executions, seconds=seconds)
+    verdict = check(
+        entry.scenario,
+        executions=piece.executions,
+        seconds=seconds,
+        crash_points="calls" if entry.crashes else "none",
+        crashes=entry.crashes,
+    )
     failure = verdict.failure
     if planted:
         ok = failure is not None and all(str(failure.exception).startswith(f"{id_}: ") for id_ in entry.ids)

@@ -207,7 +207,8 @@ def test_reports_are_as_they_were_approved(name: str) -> None:
     failure = check(REPORTS[name]).failure
     assert failure is not None
     path = GOLDEN / f"{name}.txt"
-    assert golden(failure.report) == path.read_text(encoding="utf-8"), "PYTHONPATH=tests/benchmarks python -m tests.sim.test_shrinking"
+    again = "PYTHONPATH=tests/benchmarks python -m tests.sim.test_shrinking"
+    assert golden(failure.report) == path.read_text(encoding="utf-8"), again
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from liveproof_sim.explore.strategies.dpor import Dpor
 from liveproof_sim.kernel.loop import SimLoop, Timers
 from liveproof_sim.kernel.modes import Attached
 
-__all__ = ["Brute", "Found", "Scenario", "TooManyError", "brute", "disagreement", "naive", "reduced"]
+__all__ = ["TIMERS", "Brute", "Found", "Scenario", "TooManyError", "brute", "disagreement", "naive", "reduced", "run"]
 
 Scenario = Callable[..., Coroutine[Any, Any, Any]]
+TIMERS = Timers.DISCRETE
 
 
 class Found(NamedTuple):
@@ -68,11 +69,19 @@ class Brute(Systematic, Attached):
         self.classes[self._watcher.history.digest()] = None
 
 
-def _run(scenario: Scenario, search: Any, most: int, timers: Timers, *, reduced: bool = True) -> dict[str, None]:
-    """Run the search to its end, whatever fails on the way. How executions ended, in a word."""
-    settings = Settings(timers=timers, reduced=reduced, leaks=False)
+def run(
+    scenario: Scenario,
+    search: Any,
+    most: int,
+    endings: dict[str, None],
+    *,
+    timers: Timers = TIMERS,
+    noting: bool = True,
+) -> None:
+    """Run the search to its end, whatever fails on the way; how executions ended, in a word, goes to ``endings``.
+    ``noting``: on a loop that notes what is touched."""
+    settings = Settings(timers=timers, reduced=noting, leaks=False)
     explorer = Explorer(scenario, search, settings)
-    endings: dict[str, None] = {}
     executions = 0
     with exploring(scenario, settings), quiet_collector():
         while not search.exhausted():
@@ -83,16 +92,16 @@ def _run(scenario: Scenario, search: Any, most: int, timers: Timers, *, reduced:
             if not outcome.cut:
                 endings[outcome.signature.partition(":")[0] or "passed"] = None
             search.learn(outcome, new=True)
-    return endings
 
 
 def brute(
-    scenario: Scenario, outcomes: dict[str, None], most: int = 20_000, *, timers: Timers = Timers.DISCRETE
+    scenario: Scenario, outcomes: dict[str, None], most: int = 20_000, *, timers: Timers = TIMERS
 ) -> Found:
     """By running everything. ``outcomes``: what the scenario notes of itself; it is part of the result."""
     search = Brute()
+    endings: dict[str, None] = {}
     outcomes.clear()
-    endings = _run(scenario, search, most, timers)
+    run(scenario, search, most, endings, timers=timers)
     return Found(search.executions, frozenset(search.classes), frozenset([*endings, *outcomes]))
 
 
@@ -102,13 +111,14 @@ def reduced(
     most: int = 20_000,
     *,
     source: bool = False,
-    timers: Timers = Timers.DISCRETE,
+    timers: Timers = TIMERS,
 ) -> Found:
     """By partial-order reduction."""
     search = Dpor(source=source)
     search.keep_classes = True
+    endings: dict[str, None] = {}
     outcomes.clear()
-    endings = _run(scenario, search, most, timers)
+    run(scenario, search, most, endings, timers=timers)
     found = frozenset([*endings, *outcomes])
     return Found(search.executions, frozenset(search.classes), found, search.redundant, search.infeasible)
 
@@ -124,12 +134,13 @@ class _Counting(Systematic):
 
 
 def naive(
-    scenario: Scenario, outcomes: dict[str, None], most: int = 20_000, *, timers: Timers = Timers.DISCRETE
+    scenario: Scenario, outcomes: dict[str, None], most: int = 20_000, *, timers: Timers = TIMERS
 ) -> Found:
     """Every interleaving on the plain loop."""
     search = _Counting("dfs")
+    endings: dict[str, None] = {}
     outcomes.clear()
-    endings = _run(scenario, search, most, timers, reduced=False)
+    run(scenario, search, most, endings, timers=timers, noting=False)
     return Found(search.executions, frozenset(), frozenset([*endings, *outcomes]))
 
 

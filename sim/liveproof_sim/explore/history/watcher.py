@@ -175,11 +175,12 @@ class Watcher(Observer):
             self.pending.append(pending)
 
     def heat(self, relied: dict[str, None]) -> bool:
-        """Note which resources change; whether some step, of this execution or of those that ``relied`` comes
-        from, was taken for none because that was not known."""
+        """Note which resources change, and which monitors look at; whether some step, of this execution or of those
+        that ``relied`` comes from, was taken for none, or for invisible, because that was not known."""
         hot = self._accesses.hot
         relied.update(self._accesses.relied)
-        new = [word for word in self.history.written_again() if word not in hot]
+        words = [*self.history.written_again(), *self._accesses.looked]
+        new = [word for word in words if word not in hot]
         hot.update(dict.fromkeys(new))
         return any(word in relied for word in new)
 
