@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from scenarios.verify import machine
-from scenarios.verify.plan import ENDLESS, ENTRIES, INTERLEAVINGS_MAX, LARGE_MAX, PARTS, SMALL_MAX, Part, Piece
+from scenarios.verify.plan import ENDLESS, ENTRIES, PARTS, PROGRAMS, Part, Piece
 from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, Result
 
 __all__ = ["Run", "render"]
@@ -103,10 +103,10 @@ def _summary(run: Run) -> Iterator[str]:
             f"- **Proved:** {plural(len(twins), 'small program')}, repaired twins of the zoo: every order of each "
             "was run."
         )
-    programs = [result.counts for part in ("small", "large") for result in run.done(part)]
+    programs = [result.counts for part in PROGRAMS for result in run.done(part)]
     if programs:
         agreed = sum(each["programs"] for each in programs)
-        ok = all(result.ok for part in ("small", "large") for result in run.done(part))
+        ok = all(result.ok for part in PROGRAMS for result in run.done(part))
         word = "agreed" if ok else "**differed**"
         yield (
             f"- **Compared:** the reduction that such proofs rest on, with brute force on "
@@ -271,23 +271,27 @@ def _assumptions(results: Iterable[Result]) -> Iterator[str]:
 
 
 def _programs(run: Run) -> Iterator[str]:
-    if not run.of("small") and not run.of("large"):
+    if not any(run.of(part) for part in PROGRAMS):
         return
+    limits = dict.fromkeys(number(programs.interleavings_max) for programs in PROGRAMS.values())
+    most = " or ".join(limits)
     yield from ("", "## Partial-order reduction against brute force", "")
     yield (
-        "Random programs of two to four tasks: variables, locks, events, a queue, cancellation. Brute force runs "
-        "every interleaving and collects the distinct partial orders and what the programs ended with. The reduction "
-        "has to come to the same ones, with one execution for each. *Given up*: those with more than "
-        f"{' or '.join(number(most) for most in INTERLEAVINGS_MAX.values())} interleavings. Steps take no time here."
+        "Random programs of two to four tasks. *Plain*: variables, locks, events, a queue, cancellation. "
+        "*Structured*: task groups, gather, wait, shield, semaphores, conditions, barriers, bounded queues, "
+        "decisions. *Timed*: sleeps, timeouts, the clock. Brute force runs every interleaving and collects the "
+        "distinct partial orders and what the programs ended with. The reduction has to come to the same ones, with "
+        "one execution for each, and so has that by source sets. A plain search on a loop that notes nothing has to "
+        f"come to the same ends. *Given up*: those with more than {most} interleavings."
     )
     yield from (
         "",
-        "| merges of the tasks | programs compared | given up | interleavings | partial orders | executions of the "
+        "| programs | merges of the tasks | compared | given up | interleavings | partial orders | executions of the "
         "reduction | seconds | |",
-        "|---|--:|--:|--:|--:|--:|--:|---|",
+        "|---|--:|--:|--:|--:|--:|--:|--:|---|",
     )
-    for part, label in (("small", f"up to {SMALL_MAX}"), ("large", f"{SMALL_MAX + 1} to {LARGE_MAX}")):
-        pieces, results = run.of(part), run.done(part)
+    for programs in PROGRAMS.values():
+        pieces, results = run.of(programs.name), run.done(programs.name)
         if not pieces:
             continue
         keys = ["programs", "given up", "interleavings", "classes", "reduced"]
@@ -297,6 +301,7 @@ def _programs(run: Run) -> Iterator[str]:
         word += f"; {missing} of {len(pieces)} ranges of seeds not run to their end" if missing else ""
         seconds = sum(each.seconds for each in results)
         cells = " | ".join(number(each) for each in sums)
+        label = f"{programs.title} | {programs.orders[0] + 1} to {programs.orders[1]}"
         yield f"| {label} | {cells} | {seconds:.0f} | {word} |"
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from liveproof_sim.kernel.modes import Timers
 from scenarios import live, recovery
 from scenarios.live import Entry
 
-__all__ = ["ENDLESS", "ENTRIES", "INTERLEAVINGS_MAX", "LARGE_MAX", "PARTS", "SMALL_MAX", "Part", "Piece", "pieces"]
+__all__ = ["ENDLESS", "ENTRIES", "PARTS", "PROGRAMS", "Part", "Piece", "Programs", "pieces"]
 
 ZOO = Path(__file__).parents[1] / "zoo"
 ENDLESS = ("consumer_starves",)
@@ -35,22 +36,41 @@ PARTS = (
 )
 ENTRIES = {(part.name, entry.name): entry for part in PARTS for entry in part.entries}
 
-SMALL_MAX = 35
-LARGE_MAX = 300
-"""interleavings, by the number of operations alone: how many programs have by what they wait for is found out"""
-INTERLEAVINGS_MAX = {"small": 200, "large": 1_500}
-"""a program that turns out to have more is given up"""
-SMALL_SEEDS = 21_000
-LARGE_SEEDS = 500
-RANGE = 1_000
-LARGE_RANGE = 100
+class Programs(NamedTuple):
+    """Random programs of a family, and how they are run."""
+
+    name: str
+    title: str
+    family: str
+    """of ``tests/sim/dpor/random_programs.py``"""
+    timers: Timers
+    orders: tuple[int, int]
+    """merges of the tasks, by the number of operations alone: more than the one, at most the other. How many orders
+    a program has by what it waits for is found out"""
+    interleavings_max: int
+    """a program that turns out to have more is given up"""
+    seeds: int
+    width: int
+    """of a range of seeds"""
+
+
+PROGRAMS = {
+    each.name: each
+    for each in (
+        Programs("small", "plain, small", "plain", Timers.DISCRETE, (0, 35), 200, 21_000, 1_000),
+        Programs("large", "plain, larger", "plain", Timers.DISCRETE, (35, 300), 1_500, 500, 100),
+        Programs("structured", "structured", "structured", Timers.DISCRETE, (0, 120), 200, 4_000, 250),
+        Programs("timed", "timed; steps take no time", "timed", Timers.DISCRETE, (0, 120), 200, 2_000, 250),
+        Programs("late", "timed; late timers", "timed", Timers.LATE, (0, 120), 200, 2_000, 250),
+    )
+}
 
 
 class Piece(NamedTuple):
     """Something to run."""
 
     part: str
-    """"live", "recovery", "planted", "zoo", "small" or "large" """
+    """"zoo", or a name of ``PARTS`` or ``PROGRAMS``"""
     name: str
     executions: int = 0
     """at most; of random programs: the first seed"""
@@ -70,7 +90,8 @@ def pieces(executions: int | None = None) -> list[Piece]:
         for entry in part.entries:
             most = entry.executions if executions is None or part.planted else executions
             found.append(Piece(part.name, entry.name, most))
-    for part_name, seeds, width in (("small", SMALL_SEEDS, RANGE), ("large", LARGE_SEEDS, LARGE_RANGE)):
-        for first in range(0, seeds, width):
-            found.append(Piece(part_name, f"seeds {first} to {first + width - 1}", first, first + width))
+    for programs in PROGRAMS.values():
+        for first in range(0, programs.seeds, programs.width):
+            last = first + programs.width
+            found.append(Piece(programs.name, f"seeds {first} to {last - 1}", first, last))
     return found

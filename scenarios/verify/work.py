@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import math
 import re
 import time
 import traceback
@@ -18,12 +17,14 @@ from liveproof_sim.explore.scenario import place_of
 from liveproof_sim.explore.verdict import StopReason
 from liveproof_sim.report import page
 from liveproof_sim.trace import dump
-from scenarios.verify.plan import ENDLESS, ENTRIES, INTERLEAVINGS_MAX, LARGE_MAX, SMALL_MAX, Piece
-from tests.sim.dpor.oracle import TooManyError, brute, reduced
-from tests.sim.dpor.random_programs import Program, generate, scenario_of
+from scenarios.verify.plan import ENDLESS, ENTRIES, PROGRAMS, Piece, Programs
+from tests.sim.dpor.oracle import TooManyError, brute, disagreement, naive, reduced
+from tests.sim.dpor.random_programs import Program, generate, interleavings_min, scenario_of
 
 __all__ = ["FOUND_WITHIN", "PROVED_WITHIN", "Result", "run"]
 
+PLAIN_TIMES = 5
+"""so many more interleavings there may be where who waits for a lock is a step, before a program is given up"""
 FOUND_WITHIN = 1_000
 PROVED_WITHIN = 20_000
 """executions: of a bug of the zoo by the default portfolio, of its twin by partial-order reduction"""
@@ -65,7 +66,7 @@ def run(piece: Piece, seconds: float | None, folder: Path) -> Result:
     try:
         if piece.part == "zoo":
             return _zoo(piece, folder)
-        if piece.part in ("small", "large"):
+        if piece.part in PROGRAMS:
             return _programs(piece, seconds)
         return _scenario(piece, seconds, folder)
     except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the other pieces are run
@@ -186,30 +187,22 @@ def _replayed(scenario: Scenario, verdict: Verdict) -> bool:
     return verdict.failure is not None and _replays(scenario, verdict)
 
 
-def interleavings(program: Program) -> int:
-    """How many ways there are to merge its tasks, each with a step to begin and one for each operation."""
-    lengths = [len(task) + 1 for task in program]
-    number = math.factorial(sum(lengths))
-    for length in lengths:
-        number //= math.factorial(length)
-    return number
-
-
 def _programs(piece: Piece, seconds: float | None) -> Result:
     """Random programs by reduction and by brute force: the same partial orders, each of them once."""
     began = time.perf_counter()
-    low, high = (0, SMALL_MAX) if piece.part == "small" else (SMALL_MAX, LARGE_MAX)
+    programs = PROGRAMS[piece.part]
+    low, high = programs.orders
     counts = dict.fromkeys(["programs", "given up", "interleavings", "classes", "reduced", "redundant"], 0)
     wrong, cut = [], False
     for seed in range(piece.executions, piece.last):
-        program = generate(seed)
-        if not low < interleavings(program) <= high:
+        program = generate(seed, programs.family)
+        if not low < interleavings_min(program) <= high:
             continue
         if seconds is not None and time.perf_counter() - began >= seconds:
             cut = True
             break
         try:
-            told = _compare(program, counts, INTERLEAVINGS_MAX[piece.part])
+            told = _compare(program, counts, programs)
         except TooManyError:
             counts["given up"] += 1
             continue
@@ -229,19 +222,19 @@ def _programs(piece: Piece, seconds: float | None) -> Result:
     )
 
 
-def _compare(program: Program, counts: dict[str, int], most: int) -> str:
+def _compare(program: Program, counts: dict[str, int], programs: Programs) -> str:
     """What is wrong, or nothing."""
     outcomes: dict[str, None] = {}
-    every = brute(scenario_of(program, outcomes), outcomes, most)
-    few = reduced(scenario_of(program, outcomes), outcomes)
+    scenario, most, timers = scenario_of(program, outcomes), programs.interleavings_max, programs.timers
+    every = brute(scenario, outcomes, most, timers=timers)
+    plain = naive(scenario, outcomes, PLAIN_TIMES * most, timers=timers)
+    few = reduced(scenario, outcomes, timers=timers)
+    source = reduced(scenario, outcomes, source=True, timers=timers)
     counts["interleavings"] += every.executions
     counts["classes"] += len(every.classes)
     counts["reduced"] += few.executions
     counts["redundant"] += few.redundant
-    if every.classes != few.classes:
-        return f"{len(every.classes)} partial orders by brute force, {len(few.classes)} by reduction"
-    if every.endings != few.endings:
-        return f"endings differ: {sorted(every.endings ^ few.endings)!r}"
-    if few.executions != len(few.classes):
-        return f"{few.executions} executions for {len(few.classes)} partial orders"
-    return ""
+    if plain.endings != every.endings:
+        return f"endings differ on the plain loop: {sorted(plain.endings ^ every.endings)!r}"
+    told = disagreement(source, every)
+    return disagreement(few, every) or (told and f"source sets: {told}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+import reduction_page
 from races import RACES
 
 __all__ = ["missed", "render"]
@@ -31,7 +32,7 @@ def missed(report: Measurement) -> list[str]:
         found.append(f"virtual/wall: {_number(speed_up)}, wanted {_number(SPEED_UP_MIN)}")
     if set_up > SET_UP_MAX_S:
         found.append(f"set-up: {set_up * 1e6:.0f} µs, wanted {SET_UP_MAX_S * 1e6:.0f}")
-    return found
+    return found + reduction_page.missed(report["reduction"])
 
 
 def _mark(value: str, *, met: bool) -> str:
@@ -131,6 +132,7 @@ def render(report: Measurement) -> str:
             *_demands(report),
             "",
             *(["Not met:", "", *(f"- {each}" for each in short)] if short else ["All demands are met."]),
+            *reduction_page.render(report["reduction"]),
             *_comparison(report["contest"]),
             "",
             "## Machine",

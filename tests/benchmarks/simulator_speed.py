@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import machine
+import reduction
 import simulator_page
 from compare import commit
 from contestants import CONTESTANTS
@@ -36,6 +37,7 @@ from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import SimLoop, Timers, run_in
 from liveproof_sim.kernel.recorder import Recorder
 from races import Main, heartbeats, nothing, with_lock, yields
+from spaces import SEARCHES
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
@@ -183,6 +185,10 @@ def main() -> None:
         "rounds": options.rounds,
         "ratios": ratios(options.rounds),
         "absolutes": absolutes(options.rounds),
+        "reduction": {
+            **reduction.demands(options.rounds),
+            **({} if options.alone else reduction.others(options.peers, list(SEARCHES), options.rounds)),
+        },
         "contest": [] if options.alone else contest(options.peers, options),
         "machine": machine.processor_facts(),
     }

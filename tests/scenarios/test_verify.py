@@ -114,7 +114,7 @@ def test_a_piece_that_cannot_be_run_fails(tmp_path: Path) -> None:
 
 
 def test_a_disagreement_names_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "brute", lambda *_: reduced(scenario_of([[("set", 0)]], {}), {}))
+    monkeypatch.setattr(work, "brute", lambda *_, **__: reduced(scenario_of([[("set", 0)]], {}), {}))
     result = work.run(Piece("small", "some", 0, 40), None, tmp_path)
     assert not result.ok
     assert "the program is [[" in result.text

@@ -18,7 +18,8 @@ from liveproof_sim.explore.strategies import Search
 from liveproof_sim.explore.strategies.search import key_of
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 from liveproof_sim.shrink.parting import parting_of
-from tests.sim import peers, small
+from races import RACES, deep
+from tests.sim import small
 from tests.sim.test_zoo import ZOO, load
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -83,7 +84,7 @@ def test_the_minima_of_the_zoo_are_those_of_plain_loops(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["lost2", "order2", "inversion", "phil3", "uneven10"])
 def test_the_number_reported_is_the_least_there_is(name: str) -> None:
-    program = peers.MEDIANS[name][0]
+    program = RACES[name]
     least = fewest_preemptions(program, 2)
     assert least is not None
     for seed in range(4):
@@ -126,13 +127,13 @@ def test_a_late_timer_is_dropped_if_the_failure_does_not_need_it() -> None:
 
 def test_noise_is_left_out_and_nothing_else() -> None:
     for seed in range(3):
-        failure = check(peers.deep(3), seed=seed).failure
+        failure = check(deep(3), seed=seed).failure
         assert failure is not None
         rows = [line for line in failure.report.splitlines() if line.startswith("   0.")]
         assert len(rows) <= 12
         assert not [row for row in rows if "noise: " in row]
         assert sorted(failure.noise) == ["noise#1", "noise#2", "noise#3"]
-        again = replay(peers.deep(3), failure.token).failure
+        again = replay(deep(3), failure.token).failure
         assert again is not None
         assert again.signature == failure.signature
 
@@ -193,7 +194,7 @@ def golden(report: str) -> str:
 
 REPORTS: dict[str, Scenario] = {
     "cancel_in_critical_section": importlib.import_module("scenarios.zoo.cancel_in_critical_section").buggy,
-    "deep3": peers.deep(3),
+    "deep3": deep(3),
     "lost_update": importlib.import_module("scenarios.zoo.lost_update").buggy,
     "missed_notify": importlib.import_module("scenarios.zoo.missed_notify").buggy,
     "network": network,
@@ -206,7 +207,8 @@ def test_reports_are_as_they_were_approved(name: str) -> None:
     failure = check(REPORTS[name]).failure
     assert failure is not None
     path = GOLDEN / f"{name}.txt"
-    assert golden(failure.report) == path.read_text(encoding="utf-8"), "python -m tests.sim.test_shrinking"
+    again = "PYTHONPATH=tests/benchmarks python -m tests.sim.test_shrinking"
+    assert golden(failure.report) == path.read_text(encoding="utf-8"), again
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Writes reports/zoo.md: how many executions each strategy needs for each planted bug.
 
-``python -m tests.sim.zoo_table`` (from the root, three minutes of one core; seeds are fixed, so the numbers are the
-same each time). ``--shrink`` adds how many of twenty failures were shrunk to the known minimum.
+``PYTHONPATH=tests/benchmarks python -m tests.sim.zoo_table`` (from the root, three minutes of one core; seeds are
+fixed, so the numbers are the same each time). ``--shrink`` adds how many of twenty failures were shrunk to the known
+minimum.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from liveproof_sim import check
 from liveproof_sim.explore.execution import Scenario
-from tests.sim import peers
+from races import RACES
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 20
@@ -44,7 +45,7 @@ How many executions each strategy needs for each planted bug: the median over {s
 is the smallest number of preemptions that shows the bug, as plain loops in the tests enumerate it.
 {shrinking}
 `preemptions` and `delays` have one order and no seed. The first execution is always the ordinary order.
-Regenerate with `python -m tests.sim.zoo_table{option}`.
+Regenerate with `PYTHONPATH=tests/benchmarks python -m tests.sim.zoo_table{option}`.
 """
 SHRUNK = '"Shrunk" is how many of the default\'s failures were reported with that number.\n'
 
@@ -56,11 +57,11 @@ class Row(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """The planted bugs, then the peers' programs."""
+    """The planted bugs, then the races that simulators are compared on."""
     for path in sorted((ROOT / "scenarios/zoo").glob("*.py")):
         module = importlib.import_module(f"scenarios.zoo.{path.stem}")
         yield Row(path.stem.replace("_", " "), module.buggy, module.PREEMPTIONS)
-    for name, (program, _) in peers.MEDIANS.items():
+    for name, program in RACES.items():
         yield Row(name, program, None)
 
 

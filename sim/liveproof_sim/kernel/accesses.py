@@ -25,11 +25,13 @@ that its step has done before is to look at what never changes) and waits for a 
 a queue, or in ``world.until``, is no step: the task counts as unable to run until it can. So acquisitions
 race with acquisitions, not with releases. ``put`` and ``get`` of a queue conflict when they are about the same
 item, or when one of them found the queue empty or full. A cancellation writes the victim, each of whose steps
-reads it. A future's results of ``gather`` and ``wait`` come together in any order (ADD). Where time stands
-still until nothing is ready (discrete timers), a step of time comes after all steps before it and before all
-after it; late timers write the clock, which whoever asks for the time reads. What monitors look at after each step
-is no part of it; but steps that change something of that are *visible*: they conflict with each other, so that
-monitors see each order of them.
+reads it. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where the first
+one counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was cancelled
+meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for
+sleeps among themselves where these end at once. Where time stands still until nothing is ready (discrete timers),
+a step of time comes after all steps before it and before all after it; late timers write the clock, which whoever
+asks for the time reads. What monitors look at after each step is no part of it; but steps that change something
+of that are *visible*: they conflict with each other, so that monitors see each order of them.
 """
 
 from __future__ import annotations

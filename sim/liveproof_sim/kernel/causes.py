@@ -81,5 +81,7 @@ class Causes:
         return label, self._enabled.get(entry[0], 0) | self.barrier
 
     def tick(self, steps: int) -> None:
-        """Time moved when nothing was ready, after so many steps."""
+        """Time moved when nothing was ready, after so many steps. What fires now was made ready by none of them:
+        the one that began last may even have been erased."""
         self.barrier = (1 << steps) - 1
+        self.step = -1

@@ -44,13 +44,13 @@ from liveproof_sim.kernel.plumbing import (
     STEP,
     WAKEUP,
     completed_by,
-    fails_outer,
+    decides,
     group_of,
     is_plumbing,
     is_task_step,
     passes_on,
 )
-from liveproof_sim.kernel.traced import resource_of
+from liveproof_sim.kernel.traced import TracedHandle, resource_of
 from liveproof_sim.kernel.waits import explain
 
 __all__ = ["Fidelity", "Limits", "Observer", "SimLoop", "SimTimer", "Timers", "run_in"]
@@ -91,6 +91,7 @@ class SimLoop(Face):
         self._lane: deque[Entry] = deque()
         self._plumb: deque[Entry] = deque()
         self._held: list[tuple[int, int, Entry]] = []  # place in the queue, hops to go, entry
+        self._last_plain: asyncio.Handle | None = None  # of a reduced search: what came last to the lane
         self._held_plain = 0  # Invariant: how many of the held are callbacks; those are in no other queue.
         self._timers: list[tuple[int, int, SimTimer]] = []
         self._timers_stale = 0
@@ -124,7 +125,8 @@ class SimLoop(Face):
             return None
         if asyncio.iscoroutine(callback) or not callable(callback):
             raise TypeError(f"a callable object was expected by call_soon(), got {callback!r}")
-        handle = asyncio.Handle(callback, args, self, context)
+        kind = asyncio.Handle if self.accesses is None else TracedHandle
+        handle = kind(callback, args, self, context)
         self._enqueue(handle, callback, args)
         return handle
 
@@ -142,6 +144,9 @@ class SimLoop(Face):
             if callback is _stop_loop or passes_on(callback, args):
                 self._plumb.append(entry)
             else:
+                if isinstance(handle, TracedHandle):
+                    self.accesses.made(handle)
+                self._last_plain = handle
                 self.causes.made(entry)
                 self.accesses.write("lane")
                 self._lane.append(entry)
@@ -184,26 +189,30 @@ class SimLoop(Face):
         timer = SimTimer(when_ns / NS, callback, args, self, context)
         if self.accesses is not None:
             if when_ns <= self.now_ns:  # due at once, wherever the queue is
+                self.accesses.made(timer)
                 timer._scheduled = False
                 self._enqueue(timer, callback, args)
                 return timer
+            self.accesses.made(timer)
             self._note_timer(when_ns, callback, args)
         heappush(self._timers, (when_ns, self._next(), timer))
         return timer
 
     def _note_timer(self, when_ns: int, callback: Any, args: Sequence[Any]) -> None:
-        """What a new timer conflicts with: if they may be late, with each step of time; else with callbacks of
-        the same instant that are the program's own, because these keep their order."""
+        """What a new timer conflicts with: with those of the same instant, because these keep their order, but for
+        sleeps among themselves, which end at once unless they may be late; then with each step of time, too."""
         assert self.accesses is not None
         if self._late:
             self.accesses.note("timers", ADD)
-        elif completed_by(callback, args) is None:
-            self.accesses.note(("timers", when_ns), WRITE)
+        plain = completed_by(callback, args) is None
+        self.accesses.note(("timers", when_ns), WRITE if self._late or plain else ADD)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Count it; once most of the heap is stale, rebuild it (amortised constant per cancel)."""
-        if self.accesses is not None and self._late:
-            self.accesses.note("timers", ADD)
+        if self.accesses is not None:
+            self.accesses.write(self.accesses.name(handle))
+            if self._late:
+                self.accesses.note("timers", ADD)
         if handle._scheduled:  # type: ignore[attr-defined]
             self._timers_stale += 1
             if self._timers_stale > STALE_TIMERS_MIN and self._timers_stale * 2 > len(self._timers):
@@ -230,8 +239,25 @@ class SimLoop(Face):
         timer._scheduled = False
         if timer._cancelled:
             self._timers_stale -= 1
+        elif self.causes is not None and passes_on(timer._callback, timer._args):
+            self._complete_in_turn(timer)
         else:
             self._enqueue(timer, timer._callback, timer._args)
+
+    def _complete_in_turn(self, timer: SimTimer) -> None:
+        """Of a reduced search: the end of a sleep may not overtake callbacks that were due before it."""
+        assert self.accesses is not None
+        assert self.causes is not None
+        if self._late:  # else time moves when the lane is empty
+            self.accesses.note("lane", READ)
+            if self._last_plain is not None:
+                self.accesses.note(("turn", self.accesses.name(self._last_plain)), READ)
+        entry: Entry = (self._next(), timer, (), None)
+        if self._lane:
+            self.causes.contributed(completed_by(timer._callback, timer._args))
+            self._held.append((self._lane[-1][0], 0, entry))
+        else:
+            self._plumb.append(entry)
 
     def _fire_alone(self) -> None:
         """Of a reduced search: a timer that could have fired earlier does so when nothing else is ready. A step
@@ -343,7 +369,10 @@ class SimLoop(Face):
         return True
 
     def _drop_cancelled(self) -> None:
-        """Callbacks at the head of the lane that nobody wants any more."""
+        """Callbacks at the head of the lane that nobody wants any more. To a reduced search their turn is a step
+        that looks whether it is wanted: so it races with whoever cancelled it."""
+        if self.causes is not None:
+            return
         lane = self._lane
         while lane and lane[0][3] is None and lane[0][1]._cancelled:
             lane.popleft()
@@ -396,9 +425,9 @@ class SimLoop(Face):
             alone = False
 
     def _note_completion(self, future: Any, handle: asyncio.Handle) -> None:
-        """Results come together in any order, but of those of gather the first failure is the one that counts."""
+        """Parts come together in any order; of those that may each complete the future, the first one counts."""
         assert self.accesses is not None
-        modes = WRITE if fails_outer(handle._callback, handle._args) else ADD  # type: ignore[attr-defined]
+        modes = WRITE if decides(handle._callback, handle._args) else ADD  # type: ignore[attr-defined]
         self.accesses.note(resource_of(future, self.accesses), modes)
 
     def _run_plumbing_at_once(self) -> None:
@@ -421,6 +450,8 @@ class SimLoop(Face):
 
     def _settle(self) -> bool:
         """Move what plumbing made ready to the end of the queue, once the queue has got to that plumbing."""
+        if self.causes is not None:
+            return self._settle_sleeps()
         held, self._held = self._held, []
         moved = False
         ready = self._ready
@@ -448,6 +479,16 @@ class SimLoop(Face):
                 del ready[position]
                 ready.append((self._next(), *entry[1:]))
         return moved
+
+    def _settle_sleeps(self) -> bool:
+        """Of a reduced search: sleeps that are over, once the callbacks before them have had their turn."""
+        held, self._held = self._held, []
+        for each in held:
+            if self._lane and self._lane[0][0] <= each[0]:
+                self._held.append(each)
+            else:
+                self._plumb.append(each[2])
+        return len(self._held) < len(held)
 
     def _settle_all(self) -> None:
         """At the end of a run: what is held belongs to later iterations, which there will not be."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from liveproof_sim.errors import SimulatorBug
 
-__all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "fails_outer", "group_of", "is_plumbing", "is_task_step",
+__all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "decides", "group_of", "is_plumbing", "is_task_step",
            "passes_on", "silent"]
 
 BUILTIN: type = type(len)
@@ -62,11 +62,12 @@ def _inner(function: Any, name: str) -> CodeType:
 
 
 _GATHERED = _inner(asyncio.gather, "_done_callback")
+_WAITED = _inner(tasks._wait, "_on_completion")  # type: ignore[attr-defined]
 # What each of them completes: a free variable, or the first argument.
 _COMPLETES: dict[CodeType, str | None] = {
     _GATHERED: "outer",
     _inner(asyncio.shield, "_inner_done_callback"): "outer",
-    _inner(tasks._wait, "_on_completion"): "waiter",  # type: ignore[attr-defined]
+    _WAITED: "waiter",
     futures._set_result_unless_cancelled.__code__: None,  # type: ignore[attr-defined]
     tasks._release_waiter.__code__: None,  # type: ignore[attr-defined]
 }
@@ -111,7 +112,7 @@ def completed_by(callback: Any, args: Sequence[Any]) -> Any:
     code = getattr(function, "__code__", None)
     if code in _COMPLETES:
         free = _COMPLETES[code]
-        return args[0] if free is None else function.__closure__[code.co_freevars.index(free)].cell_contents
+        return args[0] if free is None else _free(function, free)
     group = group_of(callback)
     return None if group is None or _group_failed(callback, args) else group._on_completed_fut
 
@@ -136,15 +137,25 @@ def _group_failed(callback: Any, args: Sequence[Any]) -> bool:
     return bool(group._aborting or group._errors or getattr(args[0], "_exception", None) is not None)
 
 
-def fails_outer(callback: Any, args: Sequence[Any]) -> bool:
-    """Of a callback of gather: whether what has ended failed, or was cancelled, and so decides for all."""
-    function = callback
-    if getattr(function, "__code__", None) is not _GATHERED:
-        return False
-    free = function.__code__.co_freevars
-    if function.__closure__[free.index("return_exceptions")].cell_contents:
-        return False
-    child = args[0]
+def decides(callback: Any, args: Sequence[Any]) -> bool:
+    """Whether the future might be complete with this alone, whatever else is to complete it: then it matters which
+    comes first. Else it is one of many parts, which come together in any order."""
+    function = callback.func if type(callback) is partial else callback
+    code = getattr(function, "__code__", None)
+    if code is _GATHERED:
+        return not _free(function, "return_exceptions") and _failed(args[0])
+    if code is _WAITED:
+        until = _free(function, "return_when")
+        return until == asyncio.FIRST_COMPLETED or (until == asyncio.FIRST_EXCEPTION and _failed(args[0]))
+    return group_of(callback) is None
+
+
+def _free(function: Any, name: str) -> Any:
+    """The value of a free variable."""
+    return function.__closure__[function.__code__.co_freevars.index(name)].cell_contents
+
+
+def _failed(child: Any) -> bool:
     return bool(asyncio.Future.cancelled(child)) or child._exception is not None
 
 

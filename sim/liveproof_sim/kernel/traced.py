@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Hashable, Iterator
+import types
+from collections.abc import Callable, Coroutine, Generator, Hashable, Iterator
 from typing import Any
 
 from liveproof_sim.kernel.accesses import READ, WRITE, Accesses, here
 from liveproof_sim.kernel.guards import Guard
 
-__all__ = ["TracedFuture", "TracedTask", "resource_of", "traced"]
+__all__ = ["TracedFuture", "TracedHandle", "TracedTask", "resource_of", "traced"]
 
 
 def _reads(name: str) -> Callable[..., Any]:
@@ -118,6 +119,18 @@ class TracedTask(asyncio.Task):  # type: ignore[type-arg]
 
 
 TracedTask._plain = TracedTask
+
+
+class TracedHandle(asyncio.Handle):
+    """A callback that is to be called soon. Whether it is still wanted is a resource; a timer's, too."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            accesses = self._loop.accesses  # type: ignore[attr-defined]
+            accesses.write(accesses.name(self))
+        super().cancel()
 
 
 def resource_of(future: Any, accesses: Accesses) -> Hashable:
@@ -303,12 +316,81 @@ def _sized(original: Any, self: asyncio.Queue[Any]) -> Any:
     return original(self)
 
 
-def _leave(original: Any, self: asyncio.TaskGroup, *args: Any) -> Any:
-    """Whether the group has to be waited for depends on who has ended."""
+@types.coroutine
+def _stepwise(coro: Coroutine[Any, Any, Any], note: Callable[[bool], None]) -> Generator[Any, Any, Any]:
+    """Await it, and note what it does each time that it goes on, and whether that is with an error."""
+    going_on: Callable[[], Any] = functools.partial(coro.send, None)
+    while True:
+        try:
+            waits_for = going_on()
+        except StopIteration as end:
+            return end.value
+        try:
+            sent = yield waits_for
+        except BaseException as error:  # noqa: BLE001 - cancellation above all; it is passed on
+            note(True)
+            going_on = functools.partial(coro.throw, error)
+        else:
+            note(False)
+            going_on = functools.partial(coro.send, sent)
+
+
+async def _leave(original: Any, self: asyncio.TaskGroup, *args: Any) -> Any:
+    """Whether the group has to be waited for depends on who has ended; so does whether it has to be once more."""
+    accesses = here()
+    if accesses is None:
+        return await original(self, *args)
+    group = ("group", accesses.name(self))
+    accesses.read(group)
+    return await _stepwise(original(self, *args), lambda _failed: accesses.write(group))
+
+
+async def _event_wait(original: Any, self: asyncio.Event) -> Any:
+    """Who is woken has no more to do with it; who is cancelled leaves the queue, which ``set`` looks through."""
+    accesses = here()
+    if accesses is None:
+        return await original(self)
+    name = accesses.name(self)
+    accesses.read(name)
+
+    def note(failed: bool) -> None:
+        if failed:
+            accesses.read((name, "waiters"))
+
+    return await _stepwise(original(self), note)
+
+
+def _event_set(original: Any, self: asyncio.Event) -> None:
     accesses = here()
     if accesses is not None:
-        accesses.read(("group", accesses.name(self)))
-    return original(self, *args)
+        accesses.write(accesses.name(self))
+        accesses.write((accesses.name(self), "waiters"))
+    original(self)
+
+
+async def _condition_wait(original: Any, self: asyncio.Condition) -> Any:
+    """As of an event: who is woken is no longer counted, whether still in the queue or not."""
+    accesses = here()
+    if accesses is None:
+        return await original(self)
+    name = accesses.name(self)
+    accesses.write(name)
+
+    def note(failed: bool) -> None:
+        if failed:
+            accesses.write(name)
+
+    return await _stepwise(original(self), note)
+
+
+async def _semaphore_acquire(original: Any, self: asyncio.Semaphore) -> Any:
+    """Who was woken holds others up until it goes on."""
+    accesses = here()
+    if accesses is None:
+        return await original(self)
+    name = accesses.name(self)
+    accesses.write(name)
+    return await _stepwise(original(self), lambda _failed: accesses.write(name))
 
 
 def _init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
@@ -327,12 +409,12 @@ def _patches() -> list[tuple[type, str, Any]]:
         (asyncio.Lock, "release", _release),
         (asyncio.Lock, "locked", _locked),
         (asyncio.Event, "is_set", _method(READ)),
-        (asyncio.Event, "wait", _method(READ)),
-        (asyncio.Event, "set", _method(WRITE)),
+        (asyncio.Event, "wait", _event_wait),
+        (asyncio.Event, "set", _event_set),
         (asyncio.Event, "clear", _method(WRITE)),
-        (asyncio.Condition, "wait", _method(WRITE)),
+        (asyncio.Condition, "wait", _condition_wait),
         (asyncio.Condition, "notify", _method(WRITE)),
-        (asyncio.Semaphore, "acquire", _method(WRITE)),
+        (asyncio.Semaphore, "acquire", _semaphore_acquire),
         (asyncio.Semaphore, "release", _method(WRITE)),
         (asyncio.Semaphore, "locked", _method(READ)),
         (asyncio.Barrier, "wait", _method(WRITE)),

@@ -31,6 +31,11 @@ def note_unknown(entry: Entry, accesses: Accesses) -> None:
 
 
 def _note_callback(handle: Any, accesses: Accesses) -> None:
+    name = accesses.name(handle)
+    accesses.read(name)
+    accesses.write(("turn", name))
+    if handle._cancelled:
+        return
     if (group := group_of(handle._callback)) is not None:  # somebody has failed
         accesses.write(("group", accesses.name(group)))
     elif completed_by(handle._callback, handle._args) is None:

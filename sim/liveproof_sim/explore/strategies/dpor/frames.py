@@ -57,13 +57,14 @@ def share_of(frames: list[Frame]) -> float:
 
 
 def undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:
-    """The first decisions of a step, from ``prefix`` on, that are not all asleep; None if all are."""
+    """The first decisions of a step, from ``prefix`` on, that are not all asleep; None if all are. Who decides less
+    than the prefix says stands for all that begins so."""
     size = len(prefix)
     options = None
     for each in asleep:
+        if each.draws == prefix[: len(each.draws)]:
+            return None
         if each.draws[:size] == prefix:
-            if len(each.draws) == size:
-                return None
             options = each.options[size]
     if options is None:
         return prefix

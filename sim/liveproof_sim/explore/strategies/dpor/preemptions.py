@@ -34,7 +34,6 @@ from liveproof_sim.explore.strategies.dpor.search import Dpor
 from liveproof_sim.explore.strategies.dpor.tree import Branch
 from liveproof_sim.kernel.accesses import conflict
 from liveproof_sim.kernel.causes import CLOCK, LANE
-from liveproof_sim.kernel.modes import Abandoned
 
 __all__ = ["FewPreemptions"]
 
@@ -60,15 +59,10 @@ class FewPreemptions(Dpor):
     def _sleep_here(self) -> Sleep:
         return {}
 
-    def _infeasible(self, frame: Frame, process: str, processes: list[str]) -> None:
-        tree = frame.tree[:]
-        try:
-            super()._infeasible(frame, process, processes)
-        except Abandoned:
-            frame.tree = tree
-            for each in frame.enabled:
-                self._ask_one(self._at, each)
-            raise
+    def _give_up(self, frame: Frame) -> None:
+        for each in frame.enabled:
+            self._ask_one(self._at, each)
+        super()._give_up(frame)
 
     def learn(self, outcome: Outcome, *, new: bool) -> None:
         watcher = self._watcher

@@ -42,7 +42,8 @@ from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, share_of,
 from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search, Standing
-from liveproof_sim.kernel.accesses import conflict
+from liveproof_sim.kernel.accesses import WRITE, Footprint, conflict
+from liveproof_sim.kernel.causes import CLOCK
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.modes import Abandoned, Attached
@@ -50,6 +51,8 @@ from liveproof_sim.kernel.modes import Abandoned, Attached
 __all__ = ["Dpor"]
 
 BOUNDED = {Kind.FAULT: "faults", Kind.CRASH: "crashes"}
+OF_CLOCK: Footprint = {"timers": WRITE, "clock": WRITE}
+"""what a step of late time touches, whichever timer it is that fires"""
 
 
 class Dpor(Search, Attached):
@@ -82,6 +85,8 @@ class Dpor(Search, Attached):
         self._forced: tuple[int, ...] = ()
         self._at = 0
         self._fresh = 0
+        self._stopped: list[int] = []
+        """steps that cancelled the last timer: it might have fired after all that does not depend on them"""
         self._floor = 0  # so many frames belong to somebody else: see units.py
         self._running = False
         self.redundant = 0
@@ -104,6 +109,7 @@ class Dpor(Search, Attached):
     def begin(self, choices: Choices, /) -> None:
         self._begun = True
         self._at = 0
+        self._stopped = []
         self._watcher = None
         if self.keep_begin:
             self._running = True
@@ -138,14 +144,21 @@ class Dpor(Search, Attached):
         if frame.branch is not None:
             process, self._forced = frame.branch.label
             if frame.event is None:
-                if frame.branch.label in frame.sleep:  # by a footprint that it did not have elsewhere
+                forced = undecided(self._forced, [e for e in frame.sleep.values() if e.process == process])
+                if forced is None:  # by a footprint that it did not have elsewhere, or it decides less here
                     frame.branch = None
                     self.redundant += 1
                     raise Abandoned("what was to run is asleep")
-            if process not in processes:
-                self._infeasible(frame, process, processes)
-            return processes.index(process)
-        frame.again = False
+                self._forced = forced
+            if process in processes:
+                return processes.index(process)
+            if frame.event is not None:  # time moved then, once all others had turned out to wait
+                self._forced = ()
+                return 0
+        elif frame.explored and not frame.again:
+            self._give_up(frame)
+        else:
+            frame.again = False
         at, self._forced = self._awake(frame.sleep, processes)
         return at
 
@@ -160,6 +173,8 @@ class Dpor(Search, Attached):
         there = (above.event.process, *processes, *waiting)
         for process in above.enabled:
             if process not in there:
+                if process == CLOCK:
+                    self._stopped.append(self._at - 1)
                 self._ask_one(self._at - 1, process)
 
     def _ask_one(self, at: int, process: str) -> None:
@@ -200,13 +215,20 @@ class Dpor(Search, Attached):
             if each.process != process and not conflict(each.footprint, footprint)
         }
 
-    def _infeasible(self, frame: Frame, process: str, processes: list[str]) -> None:
+    def _instead(self, frame: Frame, event: Event) -> None:
+        """What was to run could not, and another step ran. Where nothing else was or is to be run, that will do: a
+        leaf stands for whatever may follow it."""
+        assert frame.branch is not None
         if frame.event is not None:
             raise NondeterminismError(
-                f"step {self._at} was one of {process} before, and now only {', '.join(processes)} could run"
+                f"step {self._at} was one of {frame.branch.label[0]} before, and now one of {event.process}"
             )
-        frame.branch = None
-        frame.tree.clear()
+        self._skip(frame)
+        if frame.tree or frame.explored:
+            self._give_up(frame)
+
+    def _give_up(self, frame: Frame) -> None:
+        """Nothing new begins with the step that was to run from here."""
         self.infeasible += 1
         raise Abandoned("a step that was to run is waiting")
 
@@ -215,8 +237,17 @@ class Dpor(Search, Attached):
             return
         frame = self._frames[self._at]
         frame.waiting.append(process)
-        if frame.branch is not None:
-            self._infeasible(frame, process, ["the others"])
+        if frame.branch is not None and frame.branch.label[0] == process:
+            if frame.event is not None:
+                raise NondeterminismError(f"step {self._at} was one of {process} before, which now waits")
+            self._skip(frame)
+
+    def _skip(self, frame: Frame) -> None:
+        """There is no such step here; what was to come after it may have come below it only because the two
+        commute."""
+        assert frame.branch is not None
+        frame.tree[:0] = frame.branch.children
+        frame.branch = None
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         at = len(self._drawn)
@@ -246,6 +277,8 @@ class Dpor(Search, Attached):
             self._at += 1
             return
         frame = self._frames[self._at]
+        if frame.branch is not None and frame.branch.label[0] != event.process:
+            self._instead(frame, event)
         if frame.event is not None and frame.event.label != event.label:
             raise NondeterminismError(f"step {self._at} was {frame.event.label} before, and now {event.label}")
         spent = self._spent(frame, event.process, event.draws)
@@ -309,6 +342,8 @@ class Dpor(Search, Attached):
             self._turn(watcher, history.events[later])
         for pending in watcher.pending:
             self._turn(watcher, pending)
+        for at in self._stopped:
+            self._turn(watcher, Event(CLOCK, (), (), dict(OF_CLOCK), [], 0, races=[at]))
         self._backtrack()
 
     def begin_anew(self) -> None:
