@@ -6,8 +6,8 @@ to be found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from scenarios.live import deletions, folder_watcher_sim, maps, process_all, programs, stops
@@ -24,6 +24,12 @@ class Entry:
     """of the contract: those that it is made to break, if they can be broken"""
     scenario: Callable[..., Any]
     executions: int = 10_000
+    crash_points: str = "none"
+    """where the power may fail by itself"""
+    crashes: int = 1
+    """how often, in one execution"""
+    reaches: Mapping[str, float] = field(default_factory=dict)
+    """points in the runtime's seldom paths, and the share of the executions that must get there"""
 
 
 ORD = ("ORD-1", "ORD-2", "ORD-3", "ORD-4", "ORD-5", "ORD-6")

@@ -5,24 +5,75 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from scenarios.live import Entry
-from scenarios.recovery import catch_up, folder, live_moves, operators
+from scenarios.recovery import catch_up, folder, live_again, live_moves, operators
 
 __all__ = ["SCENARIOS"]
 
+cut = partial(Entry, crash_points="calls", crashes=2)
+"""The power may fail before every call that changes something durable."""
+
 SCENARIOS = (
-    Entry("any versions, cut anywhere", ("DUR-1", "DUR-2", "DUR-3", "GC-1"), catch_up.any_versions),
-    Entry("deletions that are refused", ("DUR-1", "GC-5"), catch_up.retried_delete),
-    Entry("states that move", ("GC-4",), catch_up.moved_state),
-    Entry("states that are taken over", ("DUR-1", "GC-4"), catch_up.taken_over),
-    Entry("states that are taken back", ("DUR-1", "GC-4"), catch_up.taken_back),
-    Entry("folders made, rebuilt and destroyed", ("DUR-1", "GC-1"), catch_up.containers),
-    Entry("a store of another format", (), catch_up.newer_format),
-    Entry("two processes on one store", ("DUR-4",), catch_up.two_processes),
-    Entry("a folder caught up", ("DUR-1", "DUR-3"), folder.catch_up),
-    Entry("a folder followed live", ("DUR-1", "DUR-3"), folder.live),
-    Entry("readers of a folder", (), folder.readers_see_whole_files),
-    Entry("states that move in a live component", ("DUR-1", "GC-4"), live_moves.moves),
+    cut(
+        "any versions, cut anywhere",
+        ("DUR-1", "DUR-2", "DUR-3", "GC-1"),
+        catch_up.any_versions,
+        reaches={"submit.in-doubt": 0.2, "submit.taken-over": 0.2, "sinks.one-by-one": 0.05},
+    ),
+    cut(
+        "deletions that are refused",
+        ("DUR-1", "GC-5"),
+        catch_up.retried_delete,
+        reaches={"collect.kept": 0.2, "submit.in-doubt": 0.4},
+    ),
+    cut(
+        "states that move",
+        ("GC-4",),
+        catch_up.moved_state,
+        reaches={"submit.in-doubt": 0.2, "submit.taken-over": 0.3},
+    ),
+    cut(
+        "states that are taken over",
+        ("DUR-1", "GC-4"),
+        catch_up.taken_over,
+        reaches={"submit.in-doubt": 0.2, "submit.taken-over": 0.4, "recovery.mended": 0.005},
+    ),
+    cut(
+        "states that are taken back",
+        ("DUR-1", "GC-4"),
+        catch_up.taken_back,
+        reaches={"submit.taken-over": 0.3, "recovery.mended": 0.005},
+    ),
+    cut(
+        "folders made, rebuilt and destroyed",
+        ("DUR-1", "GC-1"),
+        catch_up.containers,
+        reaches={"submit.in-doubt": 0.2, "submit.taken-over": 0.2},
+    ),
+    cut("a store of another format", (), catch_up.newer_format),
+    cut("two processes on one store", ("DUR-4",), catch_up.two_processes),
+    cut(
+        "a folder caught up",
+        ("DUR-1", "DUR-3"),
+        folder.catch_up,
+        reaches={"submit.in-doubt": 0.25, "sinks.one-by-one": 0.02},
+    ),
+    cut("a folder followed live", ("DUR-1", "DUR-3"), folder.live, reaches={"submit.in-doubt": 0.25}),
+    cut("readers of a folder", (), folder.readers_see_whole_files),
+    cut(
+        "states that move in a live component",
+        ("DUR-1", "GC-4"),
+        live_moves.moves,
+        reaches={"submit.taken-over": 0.1, "recovery.mended": 0.01},
+    ),
+    cut(
+        "states that change before they are settled",
+        ("DUR-1", "DUR-3"),
+        live_again.again,
+        reaches={"submit.in-doubt": 0.1},
+    ),
     Entry("operations by two tasks", ("ORD-1", "ORD-5", "RDY-2"), operators.programs),
     Entry("full updates as barriers", ("ORD-2",), operators.full_is_a_barrier),
     Entry("a live child that is deleted", ("ORD-6", "GC-2"), operators.deleted_child),

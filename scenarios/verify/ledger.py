@@ -64,7 +64,9 @@ class Ledger:
                 return []
             for line in lines:
                 row = json.loads(line)
-                found.append(Result(**{**row, "missed": tuple(row["missed"]), "left": tuple(row["left"])}))
+                lists = {"faults": [tuple(each) for each in row["faults"]]}
+                lists |= {name: tuple(row[name]) for name in ("missed", "left")}
+                found.append(Result(**{**row, **lists}))
         except ValueError:
             pass
         return found

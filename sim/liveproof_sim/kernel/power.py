@@ -266,7 +266,9 @@ class Power:
                 external(callback, context)
 
         def call_exception_handler(context: dict[str, Any]) -> None:
-            if not _is_dead(None):
+            # What a visitor left with the loop, a timer of its wait for example, asks the dead in vain.
+            in_vain = "handle" in context and isinstance(context.get("exception"), PowerCut)
+            if not in_vain and not _is_dead(None):
                 report(context)
 
         _LOG.addFilter(_is_of_the_living)
