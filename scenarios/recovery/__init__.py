@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from scenarios.live import Entry
-from scenarios.recovery import catch_up, folder, live_again, live_moves, operators
+from scenarios.recovery import any_faults, bad_store, catch_up, folder, live_again, live_moves, operators
 
 __all__ = ["SCENARIOS"]
 
@@ -73,6 +73,32 @@ SCENARIOS = (
         ("DUR-1", "DUR-3"),
         live_again.again,
         reaches={"submit.in-doubt": 0.1},
+    ),
+    cut(
+        "a store that fails",
+        ("DUR-1", "FAIL-2"),
+        bad_store.runs,
+        reaches={"ledger.write-failed": 0.1, "ledger.flush-failed": 0.02},
+    ),
+    cut(
+        "a live component on a store that fails",
+        ("DUR-1", "RDY-1", "FAIL-2"),
+        bad_store.live,
+        reaches={"ledger.write-failed": 0.1, "ledger.flush-failed": 0.02},
+    ),
+    cut(
+        "the folder watcher while anything goes wrong",
+        ("DUR-1", "DUR-3", "RDY-1"),
+        any_faults.by_hand,
+        crashes=3,
+        reaches={"ledger.write-failed": 0.08, "ledger.flush-failed": 0.01, "settle.failed": 0.02},
+    ),
+    cut(
+        "a folder by walk_dir while anything goes wrong",
+        ("DUR-1", "DUR-3", "RDY-1"),
+        any_faults.walked,
+        crashes=3,
+        reaches={"ledger.write-failed": 0.08, "settle.failed": 0.02},
     ),
     Entry("operations by two tasks", ("ORD-1", "ORD-5", "RDY-2"), operators.programs),
     Entry("full updates as barriers", ("ORD-2",), operators.full_is_a_barrier),

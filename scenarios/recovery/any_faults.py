@@ -7,6 +7,7 @@ What nobody can survive is counted by name: a file of the source that can not be
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,6 +24,14 @@ CHANGES = 2
 UNREADABLE = "a file of the source that can not be read any more"
 
 
+def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The loop is told of a call that failed when nobody waited for it any more, because of the stop. So it should
+    be, and with faults about it is no bug; all else is."""
+    late = "after the task that waited was cancelled" in context["message"]
+    if not (late and isinstance(context.get("exception"), OSError | StoreError)):
+        loop.default_exception_handler(context)
+
+
 def watcher_of(docs: SimPath, out: SimPath) -> coco.App[..., Any]:
     """The folder watcher of the page, with a rescan when changes were lost."""
     return coco.App("folder", watched_by(MindsOverflow), docs, out)
@@ -33,6 +42,7 @@ def through(app_of: AppOf, page: str) -> Callable[[World], Awaitable[None]]:
 
     async def through_anything(world: World) -> None:
         docs, out = world.fs.dir("/docs", FILES), world.fs.dir("/out")
+        asyncio.get_running_loop().set_exception_handler(heard)
         world.exception_handler = lambda _error, _context: None
         world.faults.enable("disk", "watch", "store", budget=FAULTS_MAX)
         kinds = world.swarm(EDITS)

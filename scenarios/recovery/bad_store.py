@@ -9,8 +9,8 @@ from __future__ import annotations
 from liveproof.errors import StoreError
 from liveproof_sim import PowerCut, World
 from liveproof_sim.fakes.store import SimStore
-from scenarios.recovery.catch_up import VERSIONS, A
 from scenarios.recovery import live_moves
+from scenarios.recovery.catch_up import VERSIONS, A
 from scenarios.recovery.ground import GROUND, Source, app_of, judge, recover, wanted
 
 FAULTS_MAX = 2

@@ -64,9 +64,9 @@ class Ledger:
                 return []
             for line in lines:
                 row = json.loads(line)
-                lists = {"faults": [tuple(each) for each in row["faults"]]}
-                lists |= {name: tuple(row[name]) for name in ("missed", "left")}
-                found.append(Result(**{**row, **lists}))
+                tuples = {name: tuple(row[name]) for name in ("missed", "left")}
+                faults = [tuple(each) for each in row["faults"]]
+                found.append(Result(**{**row, **tuples, "faults": faults}))
         except ValueError:
             pass
         return found

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from liveproof.abc.points import POINTS
 from liveproof_sim import replay
 from scenarios import live, recovery
 from scenarios.live import maps
@@ -116,6 +117,11 @@ def test_a_scenario_that_seldom_gets_where_it_must_fails(tmp_path: Path, monkeyp
     assert "submit.in-doubt is reached by 0.0% of the executions, and 10.0% have to" in result.text
     assert "never reached: the power failed" in result.text
     assert work.run(Piece("recovery", "tame", 3), None, tmp_path).ok, "too few to say anything"
+
+
+def test_every_point_must_be_reached_by_some_scenario() -> None:
+    wanted = [point for entry in (*live.SCENARIOS, *recovery.SCENARIOS) for point in entry.reaches]
+    assert sorted(dict.fromkeys(wanted)) == sorted(POINTS)
 
 
 def test_a_piece_that_cannot_be_run_fails(tmp_path: Path) -> None:
