@@ -53,6 +53,12 @@ SCENARIOS = (
         reaches={"submit.in-doubt": 0.2, "submit.taken-over": 0.2},
     ),
     cut("a store of another format", (), catch_up.newer_format),
+    cut(
+        "a store upgraded from an older format",
+        ("DUR-1",),
+        catch_up.upgraded,
+        reaches={"submit.in-doubt": 0.04, "submit.taken-over": 0.1},
+    ),
     cut("two processes on one store", ("DUR-4",), catch_up.two_processes),
     cut(
         "a folder caught up",

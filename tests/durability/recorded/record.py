@@ -2,7 +2,7 @@
 
     python -m tests.durability.recorded.record     writes store-N.sql beside it, N being the format
 
-One file for each format, made once, by the last liveproof that wrote it: recordings of older formats stay as they are.
+One file for each format, made once, by the last liveproof that wrote it: those of older formats stay as they are.
 What is in it: two catch-up runs of ``main``, of which the second one found some of the source changed.
 """
 
@@ -61,6 +61,7 @@ def restored(number: int, path: Path) -> None:
     """Make the store of that format from its recording."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript((HERE / f"store-{number}.sql").read_text())
+        connection.execute("PRAGMA journal_mode = WAL")  # as every store is
 
 
 def main() -> None:
