@@ -58,7 +58,11 @@ SCENARIOS = (
     Entry("folder by walk_dir", ("FEED-1", "FEED-2"), folder_watcher_sim.walk_dir),
     Entry("ProcessAll of the page", ("MODE-1", "MODE-2", "MODE-3", "DUR-3", "RDY-3"), process_all.process_all),
     Entry("updates that race with update_full", ("ORD-1", "ORD-2"), process_all.racing),
-    Entry("failures and cancellations anywhere", ("RDY-1", "RDY-3", "RDY-5", "FAIL-1", "FAIL-2"), stops.trouble),
+    Entry(
+        "failures and cancellations anywhere",
+        ("RDY-1", "RDY-3", "RDY-5", "FAIL-1", "FAIL-2", "FAIL-3"),
+        stops.trouble,
+    ),
     Entry("a stop at any moment", ("MODE-3", "RDY-1", "DUR-3"), stops.stopped),
     Entry("deletions that fail", ("GC-1", "GC-5", "FAIL-2", "DUR-2"), deletions.retried),
     Entry("deletion and re-creation", ("GC-1", "GC-2", "ORD-5"), deletions.recreated),

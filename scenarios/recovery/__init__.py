@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from scenarios.live import Entry
-from scenarios.recovery import any_faults, bad_store, catch_up, folder, live_again, live_moves, operators
+from scenarios.recovery import any_faults, bad_store, cancelled, catch_up, folder, live_again, live_moves, operators
 
 __all__ = ["SCENARIOS"]
 
@@ -106,6 +106,8 @@ SCENARIOS = (
         crashes=3,
         reaches={"ledger.write-failed": 0.08, "settle.failed": 0.02},
     ),
+    Entry("a folder watcher, cancelled anywhere", ("MODE-3", "RDY-1", "DUR-3"), cancelled.folder),
+    Entry("a live component, cancelled anywhere", ("MODE-3", "RDY-1", "DUR-3"), cancelled.operations),
     Entry("operations by two tasks", ("ORD-1", "ORD-5", "RDY-2"), operators.programs),
     Entry("full updates as barriers", ("ORD-2",), operators.full_is_a_barrier),
     Entry("a live child that is deleted", ("ORD-6", "GC-2"), operators.deleted_child),
