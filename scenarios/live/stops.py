@@ -13,7 +13,6 @@ from liveproof_sim import World
 from liveproof_sim.fakes.targets import Target
 from scenarios.live.programs import Failed, at
 
-
 UNREADY = ("process", "before the scan", "after the scan")
 """Places at which the live component itself fails before it is ready."""
 

@@ -1,6 +1,6 @@
-"""An update is cancelled in order (Ctrl-C) after any step of it: at any await of a folder watcher, or of a live component
-that works through its operations. Nothing leaks and nobody hangs (MODE-3, RDY-1); one catch-up run then makes the target
-what the source says, and the next one does nothing (DUR-1, DUR-3)."""
+"""An update is cancelled in order (Ctrl-C) after any step of it: at any await of a folder watcher, or of a live
+component that works through its operations. Nothing leaks and nobody hangs (MODE-3, RDY-1); one catch-up run then
+makes the target what the source says, and the next one does nothing (DUR-1, DUR-3)."""
 
 from __future__ import annotations
 
