@@ -201,6 +201,25 @@ def test_what_wakes_the_dead_does_not_wake_them() -> None:
     assert verdict.status is Status.SAMPLED, verdict.failure and verdict.failure.report
 
 
+def test_what_a_visitor_left_with_the_loop_asks_the_dead_in_vain() -> None:
+    """``ready()`` polls: its timer is due when the power has failed, before the one who waits has run again."""
+
+    async def main() -> None:
+        await asyncio.sleep(1000)
+
+    async def scenario(world: World) -> None:
+        run = world.start(coco.App("doomed", main), live=True)
+        waiting = world.spawn(run.ready(), name="waiting")
+        await world.clock.sleep(world.draw(5, label="later") / 10)
+        world.crash()
+        await world.clock.sleep(1)
+        with pytest.raises(PowerCut):
+            await waiting
+
+    verdict = check(scenario, executions=100)
+    assert verdict.status is Status.SAMPLED, verdict.failure and verdict.failure.report
+
+
 def test_nothing_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     """Not in the log, not in the collector's settings, and no coroutine for a later run to close."""
 
