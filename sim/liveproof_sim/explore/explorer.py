@@ -135,14 +135,16 @@ class Explorer:
             failure = self.confirm(failed) if failed else None
         return self._verdict(reason, failure, self._clock() - began)
 
-    def once(self, search: Strategy, *, record: bool = False, seed: int = 0) -> Outcome:
-        """One execution. Call inside :func:`exploring`."""
+    def once(
+        self, search: Strategy, *, record: bool = False, seed: int = 0, counted: bool = True
+    ) -> Outcome:
+        """One execution. Call inside :func:`exploring`. ``counted``: whether what it reaches is noted."""
         return execute(
             self.scenario,
             Choices(search, seed=seed),
             self.settings,
             with_world=self.with_world,
-            reached=self.reached,
+            reached=self.reached if counted else None,
             record=record,
         )
 
@@ -154,7 +156,7 @@ class Explorer:
         try:
             for number in range(reruns(outcome.steps)):
                 kept = scattered(number)
-                compare(outcome, self.once(Positions(outcome.taken), record=True))
+                compare(outcome, self.once(Positions(outcome.taken), record=True, counted=False))
                 del kept
         finally:
             self.settings = whole
