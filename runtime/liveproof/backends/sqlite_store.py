@@ -3,8 +3,9 @@
 Decisions, measured on 2 shared cores, ext4 on a virtual disk, SQLite 3.40 (microseconds, medians; the
 programs are in the messages of this file's commits):
 
-* **One table, keyed (table, key), WITHOUT ROWID.** Five tables gave the same writes (23 against 24 for two
-  rows) and slower reads (7.5 against 6.9 for one, 0.8 against 0.6 for each row of a scan).
+* **One table for all, keyed (table, key), WITHOUT ROWID** (``store_schema.py``). Five tables gave the same
+  writes (23 against 24 for two rows) and slower reads (7.5 against 6.9 for one, 0.8 against 0.6 for each row
+  of a scan).
 * **Pages of 4 096 bytes.** Two rows, not flushed: 20 with 1 024, 24 with 4 096, 29 with 8 192; flushed:
   296 to 345, 212 to 229, 202.
 * **The log is preallocated** if it will be flushed. A flush of a file that does not grow need not record
