@@ -12,6 +12,7 @@
         │   └── StoreVersionError      written by a newer liveproof
         ├── MemoError                  a value that cannot be fingerprinted or stored
         ├── StoppedError               the update was cancelled before this work was done
+        ├── UnsettledError             what a target has applied may not survive a power cut
         └── AppLoadError               the command could not load the application it was given
 
 Misuse of the API raises the built-in ``TypeError``, ``ValueError`` and ``RuntimeError``, as the
@@ -33,6 +34,7 @@ __all__ = [
     "StoreFullError",
     "StoreUnavailableError",
     "StoreVersionError",
+    "UnsettledError",
 ]
 
 
@@ -84,6 +86,10 @@ class MemoError(LiveproofError, TypeError):
 
 class StoppedError(LiveproofError):
     """The update was cancelled, so this work was not started or not finished."""
+
+
+class UnsettledError(LiveproofError):
+    """What a target has applied could not be made durable: it is there, and may be gone after a power cut."""
 
 
 class AppLoadError(LiveproofError):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scenarios.live import deletions, folder_watcher_sim, maps, process_all, programs, stops
+from scenarios.live import deletions, folder_watcher_sim, log, maps, process_all, programs, stops
 
 __all__ = ["PLANTED", "SCENARIOS", "Entry"]
 
@@ -24,16 +24,15 @@ class Entry:
     """of the contract: those that it is made to break, if they can be broken"""
     scenario: Callable[..., Any]
     executions: int = 10_000
-    crash_points: str = "none"
-    """where the power may fail by itself"""
-    crashes: int = 1
-    """how often, in one execution"""
+    crashes: int = 0
+    """how often the power may fail by itself in a run, before a call that changes something durable"""
     reaches: Mapping[str, float] = field(default_factory=dict)
     """points in the runtime's seldom paths, and the share of the executions that must get there"""
 
 
 ORD = ("ORD-1", "ORD-2", "ORD-3", "ORD-4", "ORD-5", "ORD-6")
 FEED = ("FEED-1", "FEED-2", "MODE-2")
+LOG = ("FEED-1", "FEED-3", "MODE-2")
 
 SCENARIOS = (
     Entry("programs by two tasks", (*ORD, "GC-1", "GC-2", "RDY-2"), programs.simple),
@@ -53,6 +52,10 @@ SCENARIOS = (
     Entry("map feed, unruly", FEED, maps.unruly_feed),
     Entry("map view, two watchers", ("FEED-4", "FAIL-1"), maps.one_watcher),
     Entry("map view, edited while it catches up", ("FEED-1", "MODE-1", "DUR-3"), maps.catch_up_while_edited),
+    Entry("partitioned log", LOG, log.followed),
+    Entry("partitioned log, unruly", LOG, log.followed_unruly),
+    Entry("partitioned log while the target fails", (*LOG, "FAIL-2"), log.followed_while_the_target_fails),
+    Entry("partitioned log, caught up while it grows", ("FEED-3", "MODE-1", "DUR-3"), log.caught_up),
     Entry("folder watcher of the page", ("FEED-1",), folder_watcher_sim.the_page),
     Entry("folder watcher that minds overflow", ("FEED-1", "FEED-2"), folder_watcher_sim.minds_overflow),
     Entry("folder by walk_dir", ("FEED-1", "FEED-2"), folder_watcher_sim.walk_dir),
@@ -73,6 +76,10 @@ SCENARIOS = (
 PLANTED = (
     Entry("map view armed after its scan", ("FEED-1",), maps.armed_late, 300),
     Entry("map view deaf to overflow", ("FEED-2",), maps.deaf_to_overflow, 300),
+    Entry("log committed as it is read", ("FEED-3",), log.commits_read, 300),
+    Entry("log committed up to the highest that is done", ("FEED-3",), log.commits_highest, 300),
+    Entry("log that takes ready for applied", ("FEED-3",), log.trusts_ready, 300),
+    Entry("log that repeats work on what it lost", ("FEED-3",), log.repeats_what_it_lost, 300),
     Entry("folder watched after its scan", (), folder_watcher_sim.watches_too_late, 300),
     Entry("folder watcher of the page, with overflow", (), folder_watcher_sim.ignores_overflow, 300),
 )

@@ -1,6 +1,7 @@
 """Scenarios in which the power fails, or a target refuses; and what they are compared with, without a cut.
 
-``SCENARIOS`` is what ``make verify`` runs. Planted bugs for them are mutants of the runtime: ``tests/mutants``.
+``SCENARIOS`` is what ``make verify`` runs. Planted bugs for them are mutants of the runtime, ``tests/mutants``; those
+of a connector are in ``PLANTED``.
 """
 
 from __future__ import annotations
@@ -8,12 +9,22 @@ from __future__ import annotations
 from functools import partial
 
 from scenarios.live import Entry
-from scenarios.recovery import any_faults, bad_store, cancelled, catch_up, folder, live_again, live_moves, operators
+from scenarios.recovery import (
+    any_faults,
+    bad_store,
+    cancelled,
+    catch_up,
+    folder,
+    live_again,
+    live_moves,
+    log,
+    operators,
+)
 
-__all__ = ["SCENARIOS"]
+__all__ = ["PLANTED", "SCENARIOS"]
 
-cut = partial(Entry, crash_points="calls", crashes=2)
-"""The power may fail before every call that changes something durable."""
+cut = partial(Entry, crashes=2)
+"""The power may fail, up to twice."""
 
 SCENARIOS = (
     cut(
@@ -68,6 +79,9 @@ SCENARIOS = (
     ),
     cut("a folder followed live", ("DUR-1", "DUR-3"), folder.live, reaches={"submit.in-doubt": 0.25}),
     cut("readers of a folder", (), folder.readers_see_whole_files),
+    Entry("a partitioned log, through three crashes", ("FEED-3", "DUR-1"), log.crashes),
+    Entry("the same, unruly, while the target fails", ("FEED-3", "DUR-1"), log.crashes_unruly),
+    Entry("a partitioned log on a page cache", ("FEED-3", "DUR-1"), log.crashes_cached),
     cut(
         "states that move in a live component",
         ("DUR-1", "GC-4"),
@@ -113,3 +127,5 @@ SCENARIOS = (
     Entry("a live child that is deleted", ("ORD-6", "GC-2"), operators.deleted_child),
     Entry("handles of replaced operations", ("ORD-4", "ORD-5"), operators.replaced_handles),
 )
+
+PLANTED = (Entry("log committed before it is settled", ("FEED-3",), log.never_settles, 300),)

@@ -18,7 +18,6 @@ ELSEWHERE = {
     "DET-1": "the first execution of every scenario here was run again and compared event by event",
     "DET-2": "`tests/sim/test_fence.py`",
     "DUR-5": "`tests/contract/test_dur.py`",
-    "FEED-3": "nothing here",
     "RDY-4": "`tests/contract/test_rdy.py`",
 }
 """what checks an id that no scenario is made for"""

@@ -31,7 +31,7 @@ class Part(NamedTuple):
 PARTS = (
     Part("live", "Live components", live.SCENARIOS),
     Part("recovery", "Recovery", recovery.SCENARIOS),
-    Part("planted", "Planted twins", live.PLANTED, planted=True),
+    Part("planted", "Planted twins", (*live.PLANTED, *recovery.PLANTED), planted=True),
 )
 ENTRIES = {(part.name, entry.name): entry for part in PARTS for entry in part.entries}
 

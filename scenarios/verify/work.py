@@ -94,7 +94,7 @@ def _scenario(piece: Piece, seconds: float | None, folder: Path) -> Result:
         entry.scenario,
         executions=piece.executions,
         seconds=seconds,
-        crash_points=entry.crash_points,
+        crash_points="calls" if entry.crashes else "none",
         crashes=entry.crashes,
     )
     failure = verdict.failure

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from liveproof_sim.errors import OptionError, ReplayError, TapeError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
+from liveproof_sim.explore.history import Why
 from liveproof_sim.explore.scenario import about, name_of
 from liveproof_sim.explore.strategies import Positions, Search, make
+from liveproof_sim.explore.strategies.dpor import Dpor
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.choices import Choices
 from liveproof_sim.kernel.loop import Fidelity, Limits, Timers
@@ -43,7 +46,9 @@ def check(
     processes: bool = False,
     workers: int = 1,
     progress: bool = False,
-    instrument: Sequence[str] = (),
+    resume: str | Path | None = None,
+    instrument: Sequence[str] | None = None,
+    why: bool = False,
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
@@ -51,13 +56,24 @@ def check(
     With ``workers``, so many processes share the executions; they import the scenario. With ``progress``, a
     terminal shows how far it is.
 
+    With ``resume``, of a search that can (``dpor``), the exploration goes on from where the file says that it
+    stopped, if there is one; and where it stops, by its end, a budget or Ctrl-C, is written there.
+
     ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
     every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``.
+
+    ``instrument``: with ``strategy="dpor"``, modules and packages of which every access is noted, besides the
+    scenario's own module; what runs and is not among them conflicts with everything. Unless told otherwise it is
+    the runtime, if the scenario takes a World.
+
+    ``why``: with ``strategy="dpor"``, ``verdict.why`` says where steps began, which pairs of lines conflicted about
+    what, and at which lines of the scenario no task ever waited. That makes each execution several times slower.
 
     Raises:
         OptionError: an option has a value that does not exist.
         ScenarioError: this is no scenario.
         NondeterminismError: the scenario depends on something that the simulator does not control.
+        ResumeError: other code wrote the file, or it is damaged.
         WorkerError: a worker died.
     """
     if not __debug__:
@@ -74,19 +90,45 @@ def check(
         leaks,
         Outages(_member(Points, crash_points), crashes),
         reduced=search.reduced,
-        instrument=tuple(instrument),
+        instrument=_instrumented(scenario, search, instrument),
     )
-    if search.reduced and settings.fidelity is Fidelity.FIFO:
-        raise OptionError(
-            f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
-        )
+    _require_any_order(search, settings)
+    reasons = _reasons(search, workers) if why else None
     explorer = Explorer(scenario, search, settings, seed=seed, processes=processes)
     with shown(name_of(scenario), executions, on=progress) as told:
-        verdict = explorer.run(executions=executions, seconds=seconds, workers=workers, told=told)
+        verdict = explorer.run(
+            executions=executions, seconds=seconds, workers=workers, told=told, resume=resume
+        )
+    if reasons is not None:
+        verdict.why = reasons.told(scenario)
     if verdict.failure is not None:
         with exploring(scenario, settings), quiet_collector():
             _finish(explorer, verdict.failure, shrinking=shrinking)
     return verdict
+
+
+def _instrumented(scenario: Scenario, search: Search, names: Sequence[str] | None) -> tuple[str, ...]:
+    """What is instrumented besides the scenario's module: as told, or the runtime, for whom there is a World."""
+    if names is None:
+        return ("liveproof",) if search.reduced and takes_world(scenario) else ()
+    return tuple(names)
+
+
+def _reasons(search: Search, workers: int) -> Why:
+    """Has the search note what makes it run what it runs."""
+    if not isinstance(search, Dpor):
+        raise OptionError(f"{search.name} turns no conflicts round, so it has no reasons: why needs strategy='dpor'")
+    if workers > 1:
+        raise OptionError("several workers keep no reasons: use workers=1 with why")
+    search.why = Why()
+    return search.why
+
+
+def _require_any_order(search: Search, settings: Settings) -> None:
+    if search.reduced and settings.fidelity is Fidelity.FIFO:
+        raise OptionError(
+            f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
+        )
 
 
 def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:

@@ -11,6 +11,7 @@
             ├── NondeterminismError       one tape gave two different runs
             ├── OptionError               an option that does not exist, or a value that it cannot have
             ├── ReplayError               the tape names a step that no longer exists
+            ├── ResumeError               a file with an exploration that cannot go on from it
             ├── ScenarioError             what was given to explore is no scenario
             ├── SimulatorBug              a broken invariant of the simulator itself
             ├── TapeError                 a token or trace that cannot be read: damaged, or of another version
@@ -39,6 +40,7 @@ __all__ = [
     "OptionError",
     "PowerCut",
     "ReplayError",
+    "ResumeError",
     "ScenarioError",
     "SimError",
     "SimulatorBug",
@@ -94,6 +96,11 @@ class ReplayError(SimError):
 
     def __reduce__(self) -> tuple[type[ReplayError], tuple[int, str, list[str]]]:
         return (type(self), (self.step, self.expected, self.got))
+
+
+class ResumeError(SimError, ValueError):
+    """An exploration that cannot be written to a file, or cannot go on from one: the file is damaged, or other code
+    made it."""
 
 
 class ScenarioError(SimError, TypeError):

@@ -551,6 +551,52 @@ def test_ORD_1_an_absorbed_deletion_is_not_done_by_a_scan_that_failed_there(tmp_
     assert machine.world.target == {"a": "1", "c": "1"}
 
 
+@pytest.mark.parametrize("scan", ["before", "after", "after, where it fails, too"])
+def test_ORD_1_an_absorbed_deletion_takes_what_then_fails(tmp_path: Path, scan: str) -> None:
+    """What fails below the update that replaced a deletion is gone, as if that had run; unless a scan after the
+    deletion has made it."""
+    fails = {"n": False}
+
+    async def below() -> None:
+        if fails["n"]:
+            raise ValueError("as it should")
+        declare("n", 1)
+
+    async def middle() -> None:
+        await coco.mount(at("n"), below)
+
+    async def child(gate: asyncio.Event | None = None) -> None:
+        if gate is not None:
+            await gate.wait()
+        await coco.mount(at("m"), middle)
+        declare("a", 1)
+
+    async def process() -> None:
+        await coco.mount(at("a"), child)
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        gate = asyncio.Event()
+        await operator.update_full()
+        await operator.update(at("a"), child, gate)
+        await operator.delete(at("a"))
+        full = None
+        if scan != "before":
+            full = asyncio.create_task(operator.update_full())
+            await ticks(1)
+        update = await operator.update(at("a"), child)  # Replaces the deletion, and includes it.
+        if scan != "after":
+            fails["n"] = True
+        gate.set()
+        if full is not None:
+            await full
+        fails["n"] = True
+        await update.ready()
+
+    machine = Machine(tmp_path / "state.db", World(), handler=lambda _error, _context: None)
+    run(lambda: machine.update(live(process, body)))
+    assert machine.world.target == ({"a": "1", "n": "1"} if scan == "after" else {"a": "1"})
+
+
 def test_ORD_5_replaced_across_a_barrier(machine: Machine) -> None:
     async def child(number: int) -> None:
         await ticks(3)

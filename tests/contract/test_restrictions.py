@@ -227,6 +227,7 @@ def test_an_operator_after_its_process_live(tmp_path: Path, live_mode: bool, end
             operator.mark_ready,
             lambda: operator.update(at("c"), leaf),
             lambda: operator.delete(at("c")),
+            operator.settled,
             lambda: operator.report_exception(KeyError("late")),
         ]
         for call in calls:

@@ -6,6 +6,7 @@ waits for a gate. Settling may fail; then nothing of it is durable.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Any, TypeAlias
 import pytest
 
 import liveproof as coco
+from liveproof.errors import UnsettledError
 from tests.contract.oracle import check_store, read_store, target_of
 from tests.contract.test_dur import copy_store
-from tests.contract.world import HANG_S, Action, Machine, World, at, declare, run, until
+from tests.contract.world import HANG_S, Action, Machine, World, at, declare, run, ticks, until
 
 Cells: TypeAlias = Mapping[str, object]
 
@@ -291,3 +293,82 @@ def test_DUR_1_what_failed_to_settle_stays_in_doubt(tmp_path: Path, more: int) -
     scene.run()
     assert ("x", "2") in scene.device.log, "written again"
     scene.check_idle()
+
+
+# ---- FEED-3: who waits for it
+
+
+def test_settled_waits_for_the_device_and_no_longer(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    async def steps(scene: Scene) -> None:
+        await scene.operator.settled()
+        await scene.update("a", {"x": 2})
+        await scene.delete("b")
+        waiting = asyncio.create_task(scene.operator.settled())
+        await until(lambda: scene.device.settling > before)
+        await ticks(20)
+        assert not waiting.done()
+        assert scene.device.durable == {"x": "1", "y": "1"}
+        scene.device.gate.set()
+        await waiting
+        assert scene.device.durable == {"x": "2"}
+        scene.device.gate.clear()
+        await scene.operator.settled()
+        done.append("all")
+
+    scene = Scene(tmp_path)
+    scene.source = {"a": {"x": 1}, "b": {"y": 1}}
+    scene.run()
+    before = scene.device.settling
+    scene.run(steps)
+    assert scene.failures == []
+    assert done == ["all"]
+
+
+def test_settled_says_that_something_is_not_durable(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    async def steps(scene: Scene) -> None:
+        scene.device.gate.set()
+        scene.device.lost = 1
+        await scene.update("a", {"x": 2})
+        with pytest.raises(UnsettledError, match="do not let the source forget it"):
+            await scene.operator.settled()
+        await scene.update("a", {"x": 3})
+        with pytest.raises(UnsettledError):
+            await scene.operator.settled()  # what was lost stays lost in this run
+        done.append("all")
+
+    scene = Scene(tmp_path)
+    scene.source = {"a": {"x": 1}}
+    scene.run()
+    scene.run(steps)
+    assert scene.failures == []
+    assert done == ["all"]
+
+
+def test_settled_waits_for_nothing_that_need_not_survive_a_power_cut(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    async def live(operator: coco.LiveComponentOperator) -> None:
+        await (await operator.update(at("a"), item, {"x": 1})).ready()
+        await operator.settled()
+        done.append("all")
+
+    class Live:
+        async def process(self) -> None: ...
+
+        async def process_live(self, operator: coco.LiveComponentOperator) -> None:
+            await live(operator)
+
+    async def main() -> None:
+        await coco.mount(at("L"), Live)
+
+    device = Device()
+    device.gate.clear()
+    machine = Machine(tmp_path / "state.db", device)
+    run(lambda: machine.update(main))
+    machine.close()
+    assert device.settling == 0
+    assert done == ["all"]

@@ -14,9 +14,8 @@ EXECUTIONS = 100
 
 @pytest.mark.parametrize("entry", SCENARIOS, ids=lambda entry: entry.name)
 def test_it_holds(entry: Entry) -> None:
-    verdict = check(
-        entry.scenario, executions=EXECUTIONS, crash_points=entry.crash_points, crashes=entry.crashes
-    )
+    points = "calls" if entry.crashes else "none"
+    verdict = check(entry.scenario, executions=EXECUTIONS, crash_points=points, crashes=entry.crashes)
     assert verdict.status is Status.SAMPLED, verdict.failure and verdict.failure.report
     assert verdict.executions == EXECUTIONS
     assert sum(verdict.lost.values()) < EXECUTIONS // 10, "what nobody can survive is not what this is about"
@@ -27,10 +26,3 @@ def test_it_holds_with_a_cut_after_any_step(scenario: object) -> None:
     verdict = check(scenario, executions=EXECUTIONS // 2, crash_points="all", crashes=3)  # type: ignore[arg-type]
     assert verdict.status is Status.SAMPLED, verdict.failure and verdict.failure.report
     assert verdict.points["submit.in-doubt"] > EXECUTIONS // 20
-
-
-def test_scenarios_that_are_about_the_power_have_it_fail() -> None:
-    """All but those that are compared with, and those that are cancelled in order."""
-    calm = [entry.name for entry in SCENARIOS if entry.crash_points == "none"]
-    assert len(calm) == 6, calm
-    assert not [name for name in calm if "cut" in name or "store" in name]

@@ -39,7 +39,7 @@ def test_all_that_there_is_is_planned() -> None:
     assert len(dict.fromkeys(names)) == len(names)
     wanted = [f"live/{entry.name}" for entry in live.SCENARIOS]
     wanted += [f"recovery/{entry.name}" for entry in recovery.SCENARIOS]
-    wanted += [f"planted/{entry.name}" for entry in live.PLANTED]
+    wanted += [f"planted/{entry.name}" for entry in (*live.PLANTED, *recovery.PLANTED)]
     assert not [name for name in wanted if name not in names]
 
 
@@ -47,6 +47,14 @@ def test_executions_are_those_of_scenarios_and_not_of_planted_bugs() -> None:
     asked = {piece.key: piece.executions for piece in pieces(7)}
     assert asked[f"live/{live.SCENARIOS[0].name}"] == 7
     assert asked[f"planted/{live.PLANTED[0].name}"] == live.PLANTED[0].executions
+
+
+def test_every_id_that_has_a_scenario_lists_it() -> None:
+    planned = [piece for piece in pieces() if piece.part in ("live", "recovery")]
+    line = row(page_of(planned), "FEED-3")
+    assert "partitioned log" in line
+    assert "a partitioned log, through three crashes" in line
+    assert "no scenario" not in line
 
 
 def test_what_was_not_run_is_said_to_be_not_run() -> None:

@@ -153,3 +153,18 @@ def test_a_test_with_arguments_names_the_command(tmp_path: Path) -> None:
     file.write_text(dump(recorded))
     message = ended(run(replay, str(file)))
     assert f"it is a test: pytest 'argued_site.py::test_it[1]' --sim-replay {file}" in message
+
+
+def test_explore_goes_on_where_it_was(tmp_path: Path) -> None:
+    file, scenario = tmp_path / "stopped.json", BUGGY.replace("buggy", "repaired")
+    options = (scenario, "--strategy", "dpor", "--timers", "discrete", "--resume", str(file))
+    first = run(explore, *options, "--executions", "1")
+    assert first.return_value == 3
+    assert "inconclusive after 1 execution (dpor)" in first.output
+    whole = run(explore, *options)
+    assert whole.return_value == 0
+    alone = run(explore, *options[:-2])
+    assert whole.output == alone.output
+    file.write_text("{}", encoding="utf-8")
+    assert ended(run(explore, *options)) == f"{file} holds no exploration: name another file"
+    assert "use strategy='dpor'" in ended(run(explore, scenario, "--resume", str(file)))

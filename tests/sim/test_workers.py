@@ -23,7 +23,7 @@ from liveproof_sim import (
 )
 from liveproof_sim.explore.explorer import Explorer
 from liveproof_sim.explore.scenario import Bound
-from liveproof_sim.explore.strategies import make
+from liveproof_sim.explore.strategies import Standing, make
 from liveproof_sim.report.progress import shown
 
 
@@ -185,7 +185,8 @@ def test_progress_is_for_terminals() -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
     with shown("safe", 2000, on=True, console=terminal) as told:
         assert told is not None
-        told(1500, 12)
+        told(1500, 12, None)
+        told(1500, 12, Standing(1400, 9, 0.5))
     with shown("safe", None, on=True, console=Console(file=io.StringIO())) as told:
         assert told is None
     with shown("safe", None, on=False, console=terminal) as told:
@@ -194,9 +195,9 @@ def test_progress_is_for_terminals() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_progress_counts_up(workers: int) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, int]] = []  # of executions, of behaviours
     explorer = Explorer(safe, make("random"))
-    verdict = explorer.run(executions=3000, workers=workers, told=lambda *counts: seen.append(counts))
+    verdict = explorer.run(executions=3000, workers=workers, told=lambda *counts: seen.append(counts[:2]))
     assert seen
     assert seen == sorted(seen)
     assert seen[-1][0] <= verdict.executions

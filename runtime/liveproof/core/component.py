@@ -337,8 +337,8 @@ class Cycle:
         """Told by each child, once."""
         if child.spoiled:
             self.spoiled = True
-            if child.failure is not None:
-                self._note_failed(child.key)
+            for key in (child.key,) if child.failure is not None else child.failed_below or ():
+                self._note_failed(key)
         if self.memoizing:
             self.frame.uses.update(child.frame.uses)
         self.child_ready(child)

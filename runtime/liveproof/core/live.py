@@ -6,7 +6,7 @@ machine says, and tells it when something has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from liveproof.core.collect import delete_reported
@@ -83,6 +83,8 @@ class LiveController:
         """Who waits for the watermark to reach which operation."""
         self._below: dict[bytes, int] = {}
         """Longer sub-paths → the last update there: what an absorbed deletion must spare."""
+        self._stale: dict[bytes, None] = {}
+        """What failed in the last full update, and so is what it was before."""
         self._leaves: dict[bytes, ComponentRecord] = {}
         """Records of children without children that were updated lately: what the store would say."""
         self._scanned = 0
@@ -332,6 +334,7 @@ class LiveController:
             return
         run = self.run
         self._below.clear()
+        self._stale.clear()
         self._leaves.clear()
         first, self._first_rival = self._first_rival, None
 
@@ -344,6 +347,7 @@ class LiveController:
                 # that has failed, and so is what it was.
                 good = [key for key in cycle.mounted if key not in failed]
                 self._below.update(dict.fromkeys((key[len(self.key) :] for key in good), op.seq))
+                self._stale.update(dict.fromkeys(failed))
             self.finished(op, cycle.ready.error)
 
         cycle = Cycle(
@@ -457,11 +461,21 @@ class LiveController:
             if len(self._leaves) >= LEAVES_MAX:
                 self._leaves.clear()
             self._leaves[cycle.key] = cycle.record
-        self._applied(op, cycle.key, cycle.ready.error, good=cycle.failure is None)
+        failed = cycle.failed_below or ()
+        self._applied(op, cycle.key, cycle.ready.error, good=cycle.failure is None, failed=failed)
 
-    def _applied(self, op: Operation, key: bytes, error: BaseException | None, *, good: bool) -> None:
+    def _applied(
+        self,
+        op: Operation,
+        key: bytes,
+        error: BaseException | None,
+        *,
+        good: bool,
+        failed: Iterable[bytes] = (),
+    ) -> None:
         """An update has run. If a deletion of the same sub-path was replaced by it, what that would have
-        deleted below has to go now (see the argument in operations.py); if the update failed, both did."""
+        deleted below has to go now (see the argument in operations.py), also where something has ``failed``, and
+        so is what it was. If the update itself failed, both did."""
         call = _call_of(op)
         assert call.sub is not None, "an update has a sub-path"
         if good and len(call.sub) > 1:
@@ -470,20 +484,29 @@ class LiveController:
         if absorbed is None or not good or self._scanned > absorbed or self.run.stopping:
             self.finished(op, error)
         else:
-            self.run.scheduler.spawn(self._delete_below(op, absorbed, key, error), name="liveproof: delete")
+            doomed = [each for each in failed if not self._is_newer(each, absorbed, op)]
+            self.run.scheduler.spawn(
+                self._delete_below(op, absorbed, key, error, doomed), name="liveproof: delete"
+            )
+
+    def _is_newer(self, key: bytes, seq: int, op: Operation) -> bool:
+        """Whether what a component below ``op`` is was made by an operation after that deletion."""
+        below = key[len(self.key) :]
+        return key not in self._stale and any(
+            below.startswith(above) and seq < at < op.seq for above, at in self._below.items()
+        )
 
     async def _delete_below(
-        self, op: Operation, absorbed: int, above: bytes, error: BaseException | None
+        self, op: Operation, absorbed: int, above: bytes, error: BaseException | None, doomed: list[bytes]
     ) -> None:
         depth = len(self.path)
         self._leaves.clear()
         try:
             for key, row in await self.run.ledger.components_gently(above):
-                if owner_of(row) != depth or key == above:
-                    continue
-                if self._below.get(key[len(self.key) :], 0) < absorbed:
+                mounted_here = owner_of(row) == depth and key != above
+                if key in doomed or (mounted_here and self._below.get(key[len(self.key) :], 0) < absorbed):
                     raised, _ = await delete_reported(
-                        self.run, key, _call_of(op).handlers, owner=depth
+                        self.run, key, _call_of(op).handlers, owner=owner_of(row)
                     )
                     error = error or raised
         except Exception as exc:  # noqa: BLE001 - a store that can't be read, say

@@ -64,6 +64,15 @@ class LiveMapSubscriber(Generic[K, V]):
         """An item is gone."""
         return await self._operator.delete(component_subpath(key))
 
+    async def settled(self) -> None:
+        """Wait until all that was applied so far would survive a power cut. For a feed that tells its
+        source to forget: ``ready()`` of a handle does not promise that.
+
+        Raises:
+            UnsettledError: something could not be made durable in this run.
+        """
+        await self._operator.settled()
+
     async def report_exception(self, exc: BaseException) -> None:
         """Report a failure that does not end the feed, such as a malformed event."""
         await self._operator.report_exception(exc)

@@ -10,6 +10,7 @@ from liveproof.core.handle import ComponentMountHandle
 from liveproof.core.operations import Kind
 from liveproof.core.paths import Path, format_path
 from liveproof.core.readiness import Readiness
+from liveproof.errors import UnsettledError
 
 if TYPE_CHECKING:
     from liveproof.core.live import LiveController
@@ -76,6 +77,23 @@ class LiveComponentOperator:
         """Wait for every operation invoked so far, and resolve readiness. In catch-up mode that is the end:
         nothing after it runs but ``finally`` blocks and the exits of context managers."""
         await self._controller.attached(ending_too=True).mark_ready()
+
+    async def settled(self) -> None:
+        """Wait until all that was applied so far would survive a power cut. What ``ready()`` waits for is
+        there, but after a power cut it need not be: wait for this as well before a source is told to
+        forget, as the broker of a log is by a commit. Nothing to wait for under
+        ``Settings(durability="process")``.
+
+        Raises:
+            UnsettledError: something could not be made durable in this run.
+        """
+        run = self._controller.attached(ending_too=True).run
+        await run.settler.catch_up()
+        if not run.settled:
+            raise UnsettledError(
+                "a target could not make durable what it has applied: do not let the source forget it; "
+                "the next run writes it again when it is told of it again"
+            )
 
     async def report_exception(self, exc: BaseException) -> None:
         """Route an exception to the handlers, as a failure of this component that does not end it.

@@ -91,7 +91,7 @@ class SinkQueue:
         actions = [action for ticket in batch for action in ticket.actions]
         try:
             results = await self._call(actions)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as exc:  # noqa: BLE001 - each ticket is tried on its own
             # One bad action must not fail its neighbours (FAIL-1); actions are idempotent.
@@ -109,7 +109,7 @@ class SinkQueue:
     async def _apply_one(self, ticket: Ticket) -> None:
         try:
             ticket.children = await self._call(ticket.actions)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as exc:  # noqa: BLE001 - the ticket's owner reports it
             ticket.error = exc
@@ -163,6 +163,10 @@ class Settler:
         self._waiting: list[tuple[_Applied, Callable[[bool], None]]] = []
         self._busy = False
         self._drainers: dict[Any, None] = {}
+        self._added = 0
+        self._served = 0
+        self._waiters: dict[Any, int] = {}
+        """Who waits for how many to be served."""
 
     def add(
         self,
@@ -170,6 +174,7 @@ class Settler:
         release: Callable[[bool], None],
     ) -> None:
         """Settle what was ``applied``, then ``release(True)``; ``release(False)`` if that fails."""
+        self._added += 1
         self._waiting.append((applied, release))
         if not self._busy:
             self._busy = True
@@ -197,6 +202,10 @@ class Settler:
                         reached("settle.failed")
                 for applied, release in batch:
                     release(not any(sink.settle in failed for sink, _ in applied))
+                self._served += len(batch)
+                for task, number in self._waiters.items():
+                    if self._served >= number:
+                        self._scheduler.unpark(task)
         finally:
             self._busy = False
             for task in self._drainers:
@@ -211,6 +220,16 @@ class Settler:
                 await self._scheduler.park(self)
             finally:
                 self._drainers.pop(task, None)
+
+    async def catch_up(self) -> None:
+        """Wait until everything that was added so far is settled, or has failed to be."""
+        task, number = self._scheduler.current(), self._added
+        while self._served < number:
+            self._waiters[task] = number
+            try:
+                await self._scheduler.park(self)
+            finally:
+                self._waiters.pop(task, None)
 
     def __repr__(self) -> str:
         return "<targets becoming durable>"

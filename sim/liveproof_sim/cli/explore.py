@@ -25,6 +25,8 @@ __all__ = ["explore"]
 @click.option("--fidelity", metavar="NAME", help="any-order (the default) or fifo.")
 @click.option("--timers", metavar="NAME", help="late (the default) or discrete.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="How many processes (1).")
+@click.option("--resume", type=click.Path(dir_okay=False, path_type=Path), help="Go on from there, and stop there.")
+@click.option("--why", is_flag=True, default=None, help="Say what made dpor run what it ran.")
 @click.option("--trace", "trace_file", type=click.Path(path_type=Path), help="Write a failure's trace there.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report there.")
 @click.option("--json", "json_too", is_flag=True, help="Write the verdict as JSON, and nothing else.")
@@ -39,6 +41,9 @@ def explore(
 
     It is an async function of no argument or of a World; of a test made with @explore, its own options hold
     where none are given here.
+
+    On a terminal a line shows how far it is. Of a search that has an end (dpor) it also says how many executions are
+    left, as far as is known: what is to be run from a step is taken to have equal parts, and more may be found.
     """
     with one_line_errors():
         found = find(scenario)
@@ -59,6 +64,8 @@ def explore(
         click.echo(as_json(verdict, scenario))
         return verdict.exit_code
     click.echo(f"{scenario}: {verdict}")
+    if verdict.why:
+        click.echo(f"\n{verdict.why}")
     if failure is not None:
         click.echo(f"\n{failure.report.rpartition(chr(10) + 'again: ')[0]}\nagain: {command}")
     return verdict.exit_code

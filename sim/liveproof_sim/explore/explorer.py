@@ -1,74 +1,42 @@
 """Runs a scenario many times, and says what that showed.
 
 The first execution runs again and again and is compared event by event (DET-1). A failure is run again, recorded, and
-must fail in the same way. The garbage collector is frozen once and off during executions, so that it can
-neither slow them down nor run finalizers where a schedule did not ask for them. It is run between them, each
-time for what is young: that is faster than now and then (measured: a quarter, with an app as the scenario),
-because the garbage is still in the processor's cache, and its memory is used again.
+must fail in the same way.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
-from liveproof_sim.errors import NondeterminismError, OptionError
+from liveproof_sim.errors import NondeterminismError, OptionError, ResumeError
+from liveproof_sim.explore.bookmark import Bookmark, made_with
+from liveproof_sim.explore.conclusion import conclude
+from liveproof_sim.explore.crew import Crew
 from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scattered, shortened
 from liveproof_sim.explore.elsewhere import compare_elsewhere
-from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
-from liveproof_sim.explore.statistics import excluded_above, unseen_estimate, unseen_max
-from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
-from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
-from liveproof_sim.explore.workers import Found, Pace, Record, Turn, explore_together, send_for
-from liveproof_sim.kernel.choices import Choices, Strategy, derive_seed
-from liveproof_sim.kernel.loop import Timers
-from liveproof_sim.properties import Reached, points_of
+from liveproof_sim.explore.execution import Outcome, Scenario, Settings, exploring
+from liveproof_sim.explore.labour import Parts, Share, run_parts, run_share
+from liveproof_sim.explore.runner import Runner, behaviour_of, quiet_collector
+from liveproof_sim.explore.strategies import FifoSearch, Positions, Search, Standing
+from liveproof_sim.explore.strategies.dpor import Dpor
+from liveproof_sim.explore.strategies.dpor.sharing import Sharing, part_of
+from liveproof_sim.explore.subtrees import Shift, explore_subtrees
+from liveproof_sim.explore.tally import Tally
+from liveproof_sim.explore.verdict import Failure, StopReason, Verdict
+from liveproof_sim.explore.workers import Found, Pace, explore_together, send_for
+from liveproof_sim.kernel.choices import derive_seed
 
 __all__ = ["Explorer", "Told", "quiet_collector"]
 
-Told: TypeAlias = Callable[[int, int], None]
-"""Told now and then of how many executions there were, and how many behaviours they showed."""
-
-COLLECT_MORE_EVERY = 200  # executions: also what outlived one
+Told: TypeAlias = Callable[[int, int, Standing | None], None]
+"""Told now and then of how many executions there were, how many behaviours they showed, and how far that is."""
 
 
-@contextlib.contextmanager
-def quiet_collector() -> Iterator[None]:
-    """Freeze what is there; no collection inside but our own."""
-    enabled = gc.isenabled()
-    gc.disable()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if enabled:
-            gc.enable()
-
-
-class _Options(NamedTuple):
-    """What workers need besides the scenario."""
-
-    search: Search
-    settings: Settings
-    seed: int
-    ordinary: str
-    """the digest of the ordinary run's trace: a worker's has to be the same"""
-
-
-def _work(
-    scenario: Scenario, options: _Options, turn: Turn, limit: Callable[[], int], tell: Callable[[Found], None]
-) -> None:
-    """A worker's share of an exploration."""
-    explorer = Explorer(scenario, options.search, options.settings, seed=options.seed)
-    with exploring(scenario, options.settings), quiet_collector():
-        explorer.share(options.ordinary, turn, limit, tell)
-
-
-class Explorer:
+class Explorer(Runner):
     """One exploration of one scenario."""
 
     def __init__(
@@ -80,22 +48,19 @@ class Explorer:
         seed: int = 0,
         processes: bool = False,
     ) -> None:
-        self.scenario = scenario
+        super().__init__(scenario, settings or Settings(seed=seed))
         self.search = search
-        self.settings = settings or Settings(seed=seed)
         self.seed = seed
         self.processes = processes
-        self.reached = Reached(points_of(scenario))
-        self.with_world = takes_world(scenario)
-        self._counts: dict[bytes, int] = {}
-        self._lost: dict[str, int] = {}
-        self._executions = 0
-        self._curve: list[tuple[int, int]] = []
-        self._arms: dict[str, dict[str, float]] = {}
+        self._tally = Tally(repeats=not search.systematic)
         self._ordinary = ""
+        self._ordinary_taken: list[int] = []
         self._clock = time.perf_counter
         self._told: Told | None = None
         self._pace = Pace(self._clock)
+        self._bookmark: Bookmark | None = None
+        self._learning = False
+        self._began = self._clock()
 
     def run(
         self,
@@ -104,12 +69,15 @@ class Explorer:
         seconds: float | None = None,
         workers: int = 1,
         told: Told | None = None,
+        resume: str | Path | None = None,
     ) -> Verdict:
-        """Explore until something fails, everything was run, or the budget is spent.
+        """Explore until something fails, everything was run, or the budget is spent. With ``resume``, from where
+        the file says that it was stopped, and the file says where in the end; the budget is this run's own.
 
         Raises:
             NondeterminismError: one tape gave two different runs.
             OptionError: no budget at all for a search without an end, or no way to share the work.
+            ResumeError: the file does not fit, or cannot be read or written.
             WorkerError: a worker died.
         """
         self._told = told
@@ -117,97 +85,127 @@ class Explorer:
             raise OptionError(f"workers must be at least 1, not {workers}")
         if workers > 1:
             self._sendable()
+        if workers > 1 and resume is not None:
+            raise OptionError("what several workers do is not written to a file: leave resume out, or use workers=1")
         if executions is not None and executions < 1:
             raise OptionError(f"executions must be at least 1, not {executions}")
         if executions is None and seconds is None and not self.search.systematic:
             raise OptionError(f"{self.search.name} has no end of its own: give executions or seconds")
-        began = self._clock()
-        with exploring(self.scenario, self.settings), quiet_collector():
-            failed = self._first()
+        self._began = self._clock()
+        if resume is not None:
+            self._resume(Path(resume))
+        with exploring(self.scenario, self.settings), quiet_collector(), self._interruptible():
+            failed = None if self.search.exhausted() else self._first()
             if failed:
                 reason: StopReason | None = StopReason.FAILURE
+            elif workers > 1 and executions != 1 and isinstance(self.search, Dpor):
+                reason = self._by_parts(self.search, workers, executions, seconds)
             elif workers > 1 and executions != 1:
-                reason = self._together(workers, executions, seconds, began)
+                reason = self._together(workers, executions, seconds)
             else:
-                reason = self._rest(executions, seconds, began)
+                reason = self._rest(executions, seconds)
             if reason is None:
                 failed, reason = self._failed, StopReason.FAILURE
+            self._keep(reason)
             failure = self.confirm(failed) if failed else None
-        return self._verdict(reason, failure, self._clock() - began)
+        verdict = conclude(self.search, self.settings, self._tally, self.reached, reason, failure)
+        verdict.seconds = self._tally.seconds + self._clock() - self._began
+        return verdict
 
-    def once(
-        self, search: Strategy, *, record: bool = False, seed: int = 0, counted: bool = True
-    ) -> Outcome:
-        """One execution. Call inside :func:`exploring`. ``counted``: whether what it reaches is noted."""
-        return execute(
-            self.scenario,
-            Choices(search, seed=seed),
-            self.settings,
-            with_world=self.with_world,
-            reached=self.reached if counted else None,
-            record=record,
-        )
+    def _resume(self, path: Path) -> None:
+        search, settings = self.search, self.settings
+        if not search.resumable:
+            raise OptionError(f"{search.name} keeps nothing to go on from: use strategy='dpor', or leave resume out")
+        search.keep_begin = True
+        options = settings.as_options()
+        del options["hot"]
+        made = made_with(self.scenario, options, strategy=[search.name, search.options()])
+        self._bookmark = Bookmark(path, made)
+        state = self._bookmark.load()
+        if state is None:
+            return
+        try:
+            search.restore(state["search"])
+            settings.hot.update(dict.fromkeys(state["hot"]))
+            settings.opaque.update(dict.fromkeys(state["opaque"]))
+            self._tally.restore(state["tally"])
+            self.reached.restore(state["reached"])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise ResumeError(f"{path} is damaged: {error!r}; delete it to start anew") from error
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Whoever interrupts finds in the file what was done."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self._learning:  # else the search is between two states, and the file has an earlier one
+                self._keep(StopReason.SECONDS)
+            raise
+
+    def _keep(self, reason: StopReason | None) -> None:
+        """In the file, if there is one; a failure is to be found again."""
+        if self._bookmark is None or reason is StopReason.FAILURE:
+            return
+        self._bookmark.save({
+            "search": self.search.as_data(),
+            "hot": list(self.settings.hot),
+            "opaque": list(self.settings.opaque),
+            "tally": self._tally.as_data(self._clock() - self._began),
+            "reached": self.reached.as_data(),
+        })
 
     def _first(self) -> Outcome | None:
-        """The first execution, recorded, and again. Of a search that has its own order, it is its first."""
+        """The first execution, recorded, and again. Of a search that has its own order, it is its first, or, where it
+        goes on, its next; if that is given up half-way, there is nothing to compare."""
         search = self.search if self.search.systematic else FifoSearch()
         outcome = self.once(search, record=True)
         whole, self.settings = self.settings, shortened(self.settings, outcome)
         try:
-            for number in range(reruns(outcome.steps)):
+            for number in range(0 if outcome.cut else reruns(outcome.steps)):
                 kept = scattered(number)
                 compare(outcome, self.once(Positions(outcome.taken), record=True, counted=False))
                 del kept
         finally:
             self.settings = whole
-        if self.processes:
+        if self.processes and not outcome.cut:
             compare_elsewhere(self.scenario, self.settings, outcome)
         assert outcome.trace is not None
-        self._ordinary = outcome.trace.digest()
+        self._ordinary, self._ordinary_taken = outcome.trace.digest(), outcome.taken
         if not self.search.systematic:
             self.search.measure(outcome)
         self._note(outcome, own=self.search.systematic)
         return outcome if outcome.failed else None
 
-    def _rest(self, executions: int | None, seconds: float | None, began: float) -> StopReason | None:
+    def _rest(self, executions: int | None, seconds: float | None) -> StopReason | None:
         """All further executions. None: the last one failed."""
         search = self.search
         while True:
             if search.exhausted():
                 return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
-            if executions is not None and self._executions >= executions:
+            if executions is not None and self._tally.ran >= executions:
                 return StopReason.EXECUTIONS
-            if seconds is not None and self._clock() - began >= seconds:
+            if seconds is not None and self._clock() - self._began >= seconds:
                 return StopReason.SECONDS
-            outcome = self.once(search, seed=derive_seed(self.seed, f"execution {self._executions}"))
+            outcome = self.once(search, seed=derive_seed(self.seed, f"execution {self._tally.executions}"))
             self._note(outcome, own=True)
             if outcome.failed:
                 self._failed = outcome
                 return None
-            self._collect()
-
-    def _collect(self) -> None:
-        gc.collect(self._executions % COLLECT_MORE_EVERY == 0)
+            if self._bookmark is not None and self._bookmark.due():
+                self._keep(None)
+            self.collect()
 
     def _note(self, outcome: Outcome, *, own: bool) -> None:
-        if outcome.cut:
-            self.search.learn(outcome, new=False)
-            return
-        new = self._count(_behaviour(outcome.taken))
-        if outcome.lost:
-            self._lost[outcome.lost] = self._lost.get(outcome.lost, 0) + 1
-        if own:
+        self._learning = True
+        new = not outcome.cut and self._tally.count(behaviour_of(outcome) if self._tally.repeats else b"")
+        if outcome.lost and not outcome.cut:
+            self._tally.lose({outcome.lost: 1})
+        if own or outcome.cut:
             self.search.learn(outcome, new=new)
+        self._learning = False
         if self._told is not None and self._pace.due():
-            self._told(self._executions, len(self._counts))
-
-    def _count(self, behaviour: bytes) -> bool:
-        """One more execution; whether it showed something new."""
-        self._executions += 1
-        count = self._counts[behaviour] = self._counts.get(behaviour, 0) + 1
-        if self._executions & (self._executions - 1) == 0:
-            self._curve.append((self._executions, len(self._counts)))
-        return count == 1
+            self._told(self._tally.ran, self._tally.behaviours, self.search.standing())
 
     def _sendable(self) -> bytes:
         """What workers are sent.
@@ -215,15 +213,17 @@ class Explorer:
         Raises:
             OptionError: it cannot be sent, or the search cannot be shared.
         """
-        if self.search.systematic:
-            raise OptionError(f"{self.search.name} runs one schedule after the other: use workers=1")
-        return send_for(self.scenario, _Options(self.search, self.settings, self.seed, self._ordinary))
+        search = self.search
+        if isinstance(search, Dpor) and search.shareable:
+            first = (self._ordinary_taken, self._ordinary)
+            return send_for(self.scenario, Parts(part_of(search), self.settings, *first))
+        if search.systematic:
+            raise OptionError(f"{search.name} runs one schedule after the other: use workers=1")
+        return send_for(self.scenario, Share(self.search, self.settings, self.seed, self._ordinary))
 
-    def _together(
-        self, workers: int, executions: int | None, seconds: float | None, began: float
-    ) -> StopReason | None:
+    def _together(self, workers: int, executions: int | None, seconds: float | None) -> StopReason | None:
         """All further executions, by workers. None: one failed."""
-        behaviours = dict.fromkeys(self._counts)
+        tally, behaviours = self._tally, self._tally.seen()
         ran = 1
 
         def tell(part: Found) -> None:
@@ -231,67 +231,54 @@ class Explorer:
             behaviours.update((record.behaviour, None) for record in part.records)
             ran += len(part.records)
             if self._told is not None:
-                self._told(ran, len(behaviours))
+                self._told(ran, len(behaviours), None)
 
-        left = None if seconds is None else seconds - (self._clock() - began)
-        found = explore_together(_work, self._sendable(), workers, executions, left, tell)
-        for name, count in found.reached.items():
-            self.reached.counts[name] = self.reached.counts.get(name, 0) + count
-        for name, count in found.points.items():
-            self.reached.points[name] = self.reached.points.get(name, 0) + count
-        for cell, (asked, struck) in found.faults.items():
-            self.reached.note_fault(cell, asked, struck)
-        for name, count in found.lost.items():
-            self._lost[name] = self._lost.get(name, 0) + count
+        left = None if seconds is None else seconds - (self._clock() - self._began)
+        found = explore_together(run_share, self._sendable(), workers, executions, left, tell)
+        self.reached.add(found.reached, found.points, found.faults)
+        tally.lose(found.lost)
         for record in found.records:
-            new = self._count(record.behaviour)
-            if record.arm:
-                arm = self._arms.setdefault(record.arm, {"executions": 0, "new": 0, "failures": 0})
-                arm["executions"] += 1
-                arm["new"] += new
-                arm["failures"] += found.failure is not None and found.failure[0] == record.number
+            failed = found.failure is not None and found.failure[0] == record.number
+            tally.note_arm(record.arm, new=tally.count(record.behaviour), failed=failed)
         if found.failure is not None:
             _, signature, taken = found.failure
             self._failed = Outcome(None, signature, 0, taken, [])
             return None
-        spent = executions is not None and self._executions >= executions
+        spent = executions is not None and tally.executions >= executions
         return StopReason.EXECUTIONS if spent else StopReason.SECONDS
 
-    def share(
-        self, ordinary: str, turn: Turn, limit: Callable[[], int], tell: Callable[[Found], None]
-    ) -> None:
-        """What a worker does: run its executions, and tell of them. Call inside :func:`exploring`.
+    def _by_parts(
+        self, search: Dpor, workers: int, executions: int | None, seconds: float | None
+    ) -> StopReason | None:
+        """All further executions, by workers that run parts of the tree. None: one failed."""
+        tally = self._tally
+        sharing = Sharing(search, self.settings.hot)
 
-        Raises:
-            NondeterminismError: the ordinary run is not the same here.
-        """
-        began, search = self._clock(), self.search
-        measuring = self.once(FifoSearch(), record=True)
-        if measuring.trace is None or measuring.trace.digest() != ordinary:
-            raise NondeterminismError(f"the ordinary run differs from process to process; {SUSPECTS}")
-        search.measure(measuring)
-        part = Found()
-        number = turn.first
-        while number <= limit() and not search.exhausted():
-            if turn.seconds is not None and self._clock() - began >= turn.seconds:
-                break
-            outcome = self.once(search, seed=derive_seed(self.seed, f"execution {number}"))
-            behaviour = _behaviour(outcome.taken)
-            search.learn(outcome, new=self._count(behaviour))
-            part.records.append(Record(number, behaviour, search.arm))
-            if outcome.lost:
-                part.lost[outcome.lost] = part.lost.get(outcome.lost, 0) + 1
-            if outcome.failed:
-                part.failure = (number, outcome.signature, outcome.taken)
-                break
-            if self._pace.due():
-                tell(part)
-                part = Found()
-            self._collect()
-            number += turn.step
-        part.reached = dict(self.reached.counts)
-        part.points, part.faults = dict(self.reached.points), dict(self.reached.faults)
-        tell(part)
+        def tell(shift: Shift) -> None:
+            for _ in range(shift.ran):
+                tally.count(b"")
+            tally.lose(shift.lost)
+            self.reached.add(shift.counts, shift.points, shift.faults)
+            self.settings.opaque.update(dict.fromkeys(shift.opaque))
+            if self._told is not None and self._pace.due():
+                self._told(tally.ran, tally.behaviours, sharing.standing())
+
+        with Crew(run_parts, self._sendable(), workers) as crew:
+            failure = explore_subtrees(
+                sharing,
+                crew,
+                workers,
+                executions=None if executions is None else executions - tally.ran,
+                seconds=None if seconds is None else seconds - (self._clock() - self._began),
+                tell=tell,
+            )
+        if failure is not None:
+            self._failed = Outcome(None, failure[0], 0, failure[1], [])
+            return None
+        if search.exhausted():
+            return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
+        spent = executions is not None and tally.ran >= executions
+        return StopReason.EXECUTIONS if spent else StopReason.SECONDS
 
     def confirm(self, outcome: Outcome) -> Failure:
         """Run a failure again, recorded.
@@ -308,62 +295,3 @@ class Explorer:
                 f"{SUSPECTS}"
             )
         return Failure(again.error, again.signature, outcome.taken, trace=again.trace)
-
-    def _verdict(self, reason: StopReason, failure: Failure | None, seconds: float) -> Verdict:
-        counts = list(self._counts.values())
-        verdict = Verdict(Status.SAMPLED, reason, self._executions, self.search.name, len(counts))
-        verdict.seconds = seconds
-        verdict.arms = self._arms or self.search.arms()
-        verdict.reduction = self.search.counts()
-        verdict.opaque = list(self.settings.opaque)
-        verdict.missed = self.reached.missed()
-        verdict.failure = failure
-        verdict.lost = dict(self._lost)
-        verdict.points = dict(self.reached.points)
-        verdict.faults = dict(self.reached.faults)
-        verdict.curve = [*self._curve, (self._executions, len(counts))]
-        if failure is not None:
-            verdict.status = Status.FAILED
-        elif reason is StopReason.EXHAUSTED:
-            verdict.status = Status.PROVED
-        elif reason is StopReason.EXHAUSTED_WITHIN:
-            verdict.status = Status.PROVED_WITHIN
-            verdict.bounds = self.search.bounds()
-        elif self.search.systematic:
-            verdict.status = Status.INCONCLUSIVE
-        if verdict.status in (Status.PROVED, Status.PROVED_WITHIN):
-            verdict.unseen = verdict.unseen_estimate = verdict.excluded_above = 0.0
-            verdict.assumptions = self._assumptions()
-        else:
-            verdict.unseen = unseen_max(counts)
-            verdict.unseen_estimate = unseen_estimate(counts)
-            verdict.excluded_above = excluded_above(self._executions)
-        return verdict
-
-    def _assumptions(self) -> list[str]:
-        """What a proof stands on."""
-        late = self.settings.limits.lateness_ns / 1e9
-        timers = (
-            f"timers are late by at most {late:g} s"
-            if self.settings.timers is Timers.LATE
-            else "steps take no time"
-        )
-        return [
-            "tasks switch only where they await",
-            *(
-                ["operators and properties of classes that are not instrumented touch nothing"]
-                if self.settings.reduced
-                else []
-            ),
-            timers,
-            f"random values are those of seed {self.settings.seed}",
-            "threads run in one go"
-            if self.settings.fidelity.value == "any-order"
-            else "ready tasks run first in, first out",
-        ]
-
-
-def _behaviour(taken: list[int]) -> bytes:
-    """What tells two schedules apart: all positions taken, or a digest of many."""
-    text = repr(taken)
-    return text.encode() if len(taken) < 64 else derive_seed(0, text).to_bytes(8, "big")

@@ -112,6 +112,8 @@ class Verdict:
     """executions that got to each point in the runtime's seldom paths"""
     faults: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
     """fault family, operation, phase → how often it might have struck, and how often it did"""
+    why: str = ""
+    """if that was asked for: where tasks took turns, and what steps conflicted about; see ``check``"""
     failure: Failure | None = None
     seconds: float = 0.0
 

@@ -17,6 +17,7 @@ from liveproof_sim.explore.runs import Clock, SimRun
 from liveproof_sim.fakes.faults import Faults
 from liveproof_sim.fakes.feed import MapFeed, MapView
 from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
+from liveproof_sim.fakes.log import Commit, Log
 from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.fakes.targets import TARGETS, Applied, Target
 from liveproof_sim.kernel.choices import SWARM, Calming, Kind
@@ -70,6 +71,8 @@ class World:
         """that of the environments to come"""
         self.targets: dict[str, Target] = {}
         """made by :meth:`target`"""
+        self.logs: dict[str, Log] = {}
+        """made by :meth:`log`"""
         self._contract: Contract | None = None
         loop.choices.strategy = Calming(loop.choices.strategy, loop.choices)
         loop.quiescent = self._on_quiet
@@ -169,17 +172,46 @@ class World:
         """A source that can only be watched."""
         return MapFeed(entries or {}, name=name, faults=self.faults)
 
-    def contract(self) -> Contract:
-        """Watch over the contract from now on: every app started after this, and every target."""
+    def log(self, name: str = "log", *, partitions: int = 2) -> Log:
+        """A partitioned log. One of a name in each world.
+
+        Raises:
+            ValueError: it has other partitions already, or is to have none.
+        """
+        log = self.logs.get(name)
+        if log is None:
+            before_call = self.power.before_call
+            log = self.logs[name] = Log(name, partitions=partitions, faults=self.faults, before_call=before_call)
+            if self._contract is not None:
+                log.watchers.append(self._committed)
+        if len(log.partitions) != partitions:
+            raise ValueError(
+                f"log {name!r} has {len(log.partitions)} partitions, not {partitions}: give this one another name"
+            )
+        return log
+
+    def contract(self, *only: str) -> Contract:
+        """Watch over the contract from now on: every app started after this, every target and every log.
+        ``only`` these ids: where the power fails, those of what outlives it (FEED).
+
+        Raises:
+            OptionError: no monitor watches such an id.
+        """
         if self._contract is None:
-            self._contract = Contract(lambda: self.store, self.targets, self.monitors.fail)
+            self._contract = Contract(lambda: self.store, self.targets, self.monitors.fail, only)
             for target in self.targets.values():
                 target.watchers.append(self._applied)
+            for log in self.logs.values():
+                log.watchers.append(self._committed)
         return self._contract
 
     def _applied(self, target: Target, applied: Applied) -> None:
         assert self._contract is not None, "it watches"
         self._contract.applied(target.root, applied.keys, applied.value)
+
+    def _committed(self, log: Log, commit: Commit) -> None:
+        assert self._contract is not None, "it watches"
+        self._contract.committed(log, commit)
 
     # ---- apps
 
@@ -268,6 +300,8 @@ class World:
                 self._fs.system.crash(draw)
             else:
                 self._fs.system.forget_watches()
+        for log in self.logs.values():
+            log.forget_the_dead()
 
     def lose(self, what: str) -> None:
         """Something has happened that the contract does not claim to survive: a failure of this run is counted

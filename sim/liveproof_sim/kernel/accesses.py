@@ -27,17 +27,20 @@ race with acquisitions, not with releases. ``put`` and ``get`` of a queue confli
 item, or when one of them found the queue empty or full. A cancellation writes the victim, each of whose steps
 reads it. A future's results of ``gather`` and ``wait`` come together in any order (ADD). Where time stands
 still until nothing is ready (discrete timers), a step of time comes after all steps before it and before all
-after it; late timers write the clock, which whoever asks for the time reads.
+after it; late timers write the clock, which whoever asks for the time reads. What monitors look at after each step
+is no part of it; but steps that change something of that are *visible*: they conflict with each other, so that
+monitors see each order of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 __all__ = [
     "ADD",
+    "CURRENT",
     "PART",
     "READ",
     "WORLD",
@@ -78,25 +81,28 @@ def conflict(one: Footprint, other: Footprint) -> bool:
     return (WORLD in one and bool(other)) or (WORLD in other and bool(one))
 
 
-_current: Accesses | None = None
+VISIBLE = "what monitors look at"
+"""Written by steps that change it."""
+
+CURRENT: list[Accesses | None] = [None]
+"""One item: what :func:`here` returns, for those who look very often"""
 
 
 def here() -> Accesses | None:
     """Of the reduced simulation that is running, if there is one; blocking calls included."""
-    return _current
+    return CURRENT[0]
 
 
 @contextmanager
 def entered(accesses: Accesses | None) -> Iterator[None]:
     """While a loop runs."""
-    global _current  # noqa: PLW0603 - one simulation runs at a time
-    outer, _current = _current, accesses
+    outer, CURRENT[0] = CURRENT[0], accesses
     if accesses is not None:
         accesses.muted -= 1
     try:
         yield
     finally:
-        _current = outer
+        CURRENT[0] = outer
         if accesses is not None:
             accesses.muted += 1
 
@@ -107,12 +113,14 @@ class Accesses:
     __slots__ = (
         "_kept",
         "_made",
-        "_names",
         "draws",
+        "fresh",
         "hot",
         "joins",
+        "looked",
         "maker",
         "muted",
+        "names",
         "relied",
         "step",
         "unknown",
@@ -122,7 +130,12 @@ class Accesses:
         self.hot: dict[str, None] = {} if hot is None else hot
         """resources, in words, that are known to be written after the step that touched them first"""
         self.relied: dict[str, None] = {}
-        """resources that were taken not to be, because a step that did nothing else was none"""
+        """words that were taken not to be among those, because a step that did nothing else was none, or changed what
+        no monitor looks at"""
+        self.looked: dict[str, None] = {}
+        """resources, in words, that monitors have looked at, or into"""
+        self.fresh: Callable[[], Footprint] = dict
+        """makes the footprint of a step"""
         self.step: Footprint = {}
         self.joins: list[tuple[Hashable, Hashable]] = []
         """(what this step took, what had to be given before): it races with others who took it, and comes after
@@ -135,12 +148,13 @@ class Accesses:
         self.maker = ""
         """the label of who is running"""
         self._made: dict[str, int] = {}
-        self._names: dict[int, Hashable] = {}
+        self.names: dict[int, Hashable] = {}
+        """by address"""
         self._kept: list[Any] = []  # Invariant: holds every named object, so that no address is used twice.
 
     def begin(self, maker: str) -> None:
         """A step begins."""
-        self.step = {}
+        self.step = self.fresh()
         self.joins = []
         self.draws = []
         self.maker = maker
@@ -199,21 +213,53 @@ class Accesses:
         finally:
             self.muted -= 1
 
+    @contextmanager
+    def aside(self) -> Iterator[Footprint]:
+        """What happens inside is no part of the step, but for what it changes. Yields its footprint."""
+        step, joins = self.step, self.joins
+        self.step, self.joins = self.fresh(), []
+        try:
+            yield self.step
+        finally:
+            seen, self.step, self.joins = self.step, step, [*joins, *self.joins]
+            for resource, modes in seen.items():
+                if modes & (ADD | WRITE) and resource != WORLD:
+                    self.note(resource, modes)
+
+    def look(self, seen: Footprint) -> None:
+        """Monitors have looked, after the step that is about to end. If it changed what they ever look at, it is
+        visible. Whether they look at something depends on what they saw before; so what counts is whether they do
+        in any execution, and who relied on the contrary is to be run once more."""
+        for resource, modes in seen.items():
+            word = f"looked {'at' if modes & READ or resource == WORLD else 'into'}: {resource!r}"
+            self.looked[word] = None
+        everything = f"looked at: {WORLD!r}"
+        visible = everything in self.looked or everything in self.hot
+        for resource, modes in self.step.items():
+            if visible:
+                break
+            ways = ("at", "into") if modes & WRITE else ("at",) if modes & ADD else ()
+            words = [f"looked {way}: {resource!r}" for way in ways]
+            visible = any(word in self.looked or word in self.hot for word in words)
+            self.relied.update(dict.fromkeys([] if visible else [everything, *words]))
+        if visible and any(modes & (ADD | WRITE) for modes in self.step.values()):
+            self.write(VISIBLE)
+
     # ---- names
 
     def made(self, thing: Any) -> Hashable:
         """Name an object that was made just now."""
         count = self._made[self.maker] = self._made.get(self.maker, 0) + 1
         name = (type(thing).__qualname__, self.maker, count)
-        self._names[id(thing)] = name  # tidy: allow id (a key of the registry, never shown or ordered by)
+        self.names[id(thing)] = name  # tidy: allow id (a key of the registry, never shown or ordered by)
         self._kept.append(thing)
         return name
 
     def name(self, thing: Any) -> Hashable:
         """The name of an object; of one that was made unseen, that of its type."""
-        name = self._names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
+        name = self.names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
         return (type(thing).__qualname__,) if name is None else name
 
     def knows(self, thing: Any) -> bool:
         """Whether the object has a name of its own."""
-        return id(thing) in self._names  # tidy: allow id (a key of the registry, never shown or ordered by)
+        return id(thing) in self.names  # tidy: allow id (a key of the registry, never shown or ordered by)

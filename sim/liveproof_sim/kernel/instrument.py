@@ -4,7 +4,9 @@ As pytest's assertion rewriting does, from the syntax tree, with lines kept; but
 compiled again, and for the extent of an exploration its functions, and those that closures of the scenario
 hold, get the new code. So modules that are loaded already, and scenarios made by other functions, take part.
 
-What is noted: see ``watching.py``. Local variables are nobody else's, and not noted, unless an inner function
+What is noted: see ``watching.py``. In the modules named for it, a count is one change that commutes with its like
+(``a.b += 1``, while it is a whole number); in the scenario's own module it is a look and a change, as the counts of
+the literature have it. Local variables are nobody else's, and not noted, unless an inner function
 declares them ``nonlocal``; globals are if some function declares them ``global``. Both go by their names: two
 activations of one function share the resource, which is coarse and never wrong. Not noted: operators and
 properties of classes that are not instrumented; a verdict says so.
@@ -28,18 +30,18 @@ from liveproof_sim.kernel.rewriting import HOOKS, rewrite
 
 __all__ = ["instrumented"]
 
-_cache: dict[str, tuple[str, dict[tuple[str, int], CodeType | None]]] = {}
+_cache: dict[tuple[str, bool], tuple[str, dict[tuple[str, int], CodeType | None]]] = {}
 
 
-def _codes(filename: str, module: ModuleType) -> dict[tuple[str, int], CodeType | None]:
+def _codes(filename: str, module: ModuleType, *, counters: bool) -> dict[tuple[str, int], CodeType | None]:
     """The rewritten code objects of a file, by qualified name and first line."""
     source = "".join(linecache.getlines(filename, module.__dict__))
-    known = _cache.get(filename)
+    known = _cache.get((filename, counters))
     if known is None or known[0] != source:
-        tree = rewrite(ast.parse(source, filename), module.__name__)
+        tree = rewrite(ast.parse(source, filename), module.__name__, counters=counters)
         found: dict[tuple[str, int], CodeType | None] = {}
         _collect(compile(tree, filename, "exec", dont_inherit=True), found)
-        known = _cache[filename] = (source, found)
+        known = _cache[filename, counters] = (source, found)
     return known[1]
 
 
@@ -58,15 +60,22 @@ class _Swapper:
         self._seen: dict[int, Any] = {}
         self.undo: list[tuple[FunctionType, CodeType]] = []
         self.files: dict[str, ModuleType] = {}
+        self.counters: dict[str, None] = {}
 
-    def module(self, module: ModuleType) -> None:
-        """All functions and classes that the module defines."""
+    def take(self, module: ModuleType, *, counters: bool) -> None:
+        """The module takes part. All that do are known before any is visited: they hold each other's functions."""
         filename = module.__file__
         assert filename is not None
         module.__dict__[HOOKS] = watching
         self.files[filename] = module
-        for value in list(vars(module).values()):
-            self.visit(value)
+        if counters:
+            self.counters[filename] = None
+
+    def visit_all(self) -> None:
+        """All functions and classes that the modules define."""
+        for module in self.files.values():
+            for value in list(vars(module).values()):
+                self.visit(value)
 
     def visit(self, value: Any) -> None:
         """A function, a class, or what wraps one."""
@@ -91,7 +100,8 @@ class _Swapper:
         code = function.__code__
         module = self.files.get(code.co_filename)
         if module is not None:
-            new = _codes(code.co_filename, module).get((code.co_qualname, code.co_firstlineno))
+            codes = _codes(code.co_filename, module, counters=code.co_filename in self.counters)
+            new = codes.get((code.co_qualname, code.co_firstlineno))
             if new is not None and new.co_freevars == code.co_freevars:
                 self.undo.append((function, code))
                 function.__globals__.setdefault(HOOKS, watching)
@@ -135,10 +145,11 @@ def instrumented(scenario: Callable[..., Any], names: Sequence[str] = ()) -> Ite
     """
     swapper = _Swapper()
     module = inspect.getmodule(inspect.unwrap(scenario))
-    if module is not None and _has_source(module):  # else its steps conflict with everything
-        swapper.module(module)
     for each in _modules(names):
-        swapper.module(each)
+        swapper.take(each, counters=True)
+    if module is not None and module.__file__ not in swapper.files and _has_source(module):
+        swapper.take(module, counters=False)  # without source, its steps conflict with everything
+    swapper.visit_all()
     swapper.visit(scenario)
     fresh = [name for name in swapper.files if name not in watching.INSTRUMENTED]
     watching.INSTRUMENTED.update(dict.fromkeys(fresh))

@@ -334,7 +334,7 @@ class SimLoop(Face):
                     self._flush()
                     if self._stopping:  # of a reduced search: the main task has ended
                         break
-                if self.after_step is not None:
+                if self.after_step is not None and self._deciding:  # nobody judges what is being torn down
                     self.after_step()
         finally:
             if head >= 0:

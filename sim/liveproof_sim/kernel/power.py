@@ -266,7 +266,7 @@ class Power:
                 external(callback, context)
 
         def call_exception_handler(context: dict[str, Any]) -> None:
-            # What a visitor left with the loop, a timer of its wait for example, asks the dead in vain.
+            # A timer of the living, who waited for the dead: it has nobody to wake.
             in_vain = "handle" in context and isinstance(context.get("exception"), PowerCut)
             if not in_vain and not _is_dead(None):
                 report(context)

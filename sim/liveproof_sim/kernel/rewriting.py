@@ -5,6 +5,7 @@ the program's               becomes
 ==========================  ===========================================
 ``a.b``                     ``hooks.attr(a, "b")``
 ``a.b = v``                 ``hooks.setattr_(a, "b", v)``
+``a.b += v``                ``hooks.grow(a, "b", v, 1)``, see ``rewrite``
 ``a[k]``                    ``hooks.item(a, k)``
 ``a.b(...)``                ``hooks.invoke(a, "b", ...)``
 ``f(...)``                  ``hooks.call(f, ...)``
@@ -28,9 +29,12 @@ _PLAIN_CALLS = ("super", "locals", "globals", "vars", "isinstance", "issubclass"
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def rewrite(tree: ast.Module, module: str) -> ast.Module:
-    """The tree with its functions rewritten. Code outside of functions runs once, at import, and is left."""
-    result: ast.Module = _Rewriter(module, _globals_of(tree)).visit(tree)
+def rewrite(tree: ast.Module, module: str, *, counters: bool) -> ast.Module:
+    """The tree with its functions rewritten. Code outside of functions runs once, at import, and is left.
+
+    ``counters``: whether ``a.b += 1`` is one change that commutes with its like. Else it is a look and a change.
+    """
+    result: ast.Module = _Rewriter(module, _globals_of(tree), counters=counters).visit(tree)
     return ast.fix_missing_locations(result)
 
 
@@ -87,8 +91,9 @@ def _scopes(node: ast.AST, outer: _Scope | None, found: dict[ast.AST, _Scope]) -
 
 
 class _Rewriter(ast.NodeTransformer):
-    def __init__(self, module: str, shared_globals: dict[str, None]) -> None:
+    def __init__(self, module: str, shared_globals: dict[str, None], *, counters: bool) -> None:
         self._module = module
+        self._counters = counters
         self._globals = shared_globals
         self._found: dict[ast.AST, _Scope] = {}
         self._scope: _Scope | None = None
@@ -242,6 +247,10 @@ class _Rewriter(ast.NodeTransformer):
         return self._augmented(node, node.target, value)
 
     def _augmented(self, node: ast.AugAssign, target: Any, value: ast.expr) -> list[ast.stmt]:
+        if self._counters and isinstance(target, ast.Attribute) and isinstance(node.op, (ast.Add, ast.Sub)):
+            sign = ast.Constant(1 if isinstance(node.op, ast.Add) else -1)
+            grown = self._hook("grow", self.visit(target.value), ast.Constant(target.attr), value, sign)
+            return [ast.copy_location(ast.Expr(grown), node)]
         owner, now = self._temporary(), self._temporary()
         load = ast.Name(owner, ast.Load())
         lines: list[ast.stmt] = [ast.Assign([ast.Name(owner, ast.Store())], self.visit(target.value))]
@@ -384,8 +393,10 @@ class _Rewriter(ast.NodeTransformer):
             return ast.copy_location(result, node)
         if all(isinstance(each, (ast.Is, ast.IsNot)) for each in node.ops):
             node.left, node.comparators = left, others
-        else:
+        elif not any(isinstance(each, ast.Constant) for each in (left, *others)):  # no container equals one
             node.left, node.comparators = self._whole(left), [self._whole(each) for each in others]
+        else:
+            node.left, node.comparators = left, others
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:

@@ -12,11 +12,20 @@ import functools
 import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Hashable
+from enum import Enum
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any, TypeAlias
 
-from liveproof_sim.kernel.accesses import ADD, PART, READ, WRITE, Accesses, here
+from liveproof_sim.kernel.accesses import ADD, CURRENT, PART, READ, WRITE, Accesses
 
 __all__ = [
     "attr",
@@ -26,6 +35,7 @@ __all__ = [
     "delattr_",
     "delitem",
     "fresh",
+    "grow",
     "invoke",
     "item",
     "made",
@@ -54,6 +64,8 @@ PURE = tuple(
         "enum.py",
         "fractions.py",
         "functools.py",
+        "heapq.py",
+        "inspect.py",
         "json/",
         "numbers.py",
         "operator.py",
@@ -67,6 +79,9 @@ PURE = tuple(
 )
 """Parts of the standard library that touch nothing but their arguments."""
 
+_FROZEN = ("<frozen _collections_abc>", "<frozen abc>", "<frozen os>", "<frozen posixpath>")
+"""Parts of it that have no file."""
+
 _known: dict[str, bool] = {}
 
 
@@ -77,7 +92,45 @@ def declared(code: CodeType) -> bool:
         return True
     known = _known.get(name)
     if known is None:
-        known = _known[name] = name.startswith((_OWN, _LIBRARY, *PURE))
+        known = _known[name] = name.startswith((_OWN, _LIBRARY, *PURE, *_FROZEN))
+    return known
+
+
+# ---- classes
+
+
+class _Everything:
+    """A collection of all names."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+Quiet: TypeAlias = dict[str, None] | _Everything
+"""Attributes of a class's objects of which looking at them need not be noted."""
+
+_quiet: dict[type, Quiet] = {}
+_METHODS = (FunctionType, property, staticmethod, classmethod, MethodDescriptorType, WrapperDescriptorType)
+
+
+def _quiet_of(kind: type) -> Quiet:
+    """Methods, and properties, which tell of themselves: an object that gets its own is told of by ``setattr_``.
+    All attributes of what never changes."""
+    known = _quiet.get(kind)
+    if known is None:
+        parameters = getattr(kind, "__dataclass_params__", None)
+        frozen = parameters is not None and parameters.frozen
+        if frozen or issubclass(kind, (ModuleType, tuple, Enum, str, int)):
+            known = _Everything()
+        else:
+            known = {}
+            for each in reversed(kind.__mro__):
+                for name, value in vars(each).items():
+                    if isinstance(value, _METHODS):
+                        known[name] = None
+                    else:
+                        known.pop(name, None)
+        _quiet[kind] = known
     return known
 
 
@@ -86,7 +139,7 @@ def declared(code: CodeType) -> bool:
 
 def seen(resource: Hashable, value: Any) -> Any:
     """A variable that functions share was read."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None:
         accesses.note(resource, READ)
     return value
@@ -94,48 +147,82 @@ def seen(resource: Hashable, value: Any) -> Any:
 
 def wrote(resource: Hashable) -> None:
     """Such a variable is about to be written."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None:
         accesses.note(resource, WRITE)
 
 
+def _look(accesses: Accesses, thing: Any, name: str) -> None:
+    kind = type(thing)
+    if name not in (_quiet.get(kind) or _quiet_of(kind)):
+        known = accesses.names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
+        key = ((kind.__qualname__,) if known is None else known, name)
+        accesses.step[key] = accesses.step.get(key, 0) | READ
+
+
 def attr(thing: Any, name: str) -> Any:
     """``thing.name``."""
-    accesses = here()
-    if accesses is not None and type(thing) is not ModuleType:
-        accesses.note((accesses.name(thing), name), READ)
+    accesses = CURRENT[0]
+    if accesses is not None and not accesses.muted:
+        _look(accesses, thing, name)
     return getattr(thing, name)
+
+
+def _change(thing: Any, name: str, modes: int) -> None:
+    accesses = CURRENT[0]
+    if accesses is None or accesses.muted:
+        return
+    kind = type(thing)
+    quiet = _quiet.get(kind) or _quiet_of(kind)
+    if name in quiet and kind is not ModuleType and not isinstance(getattr(kind, name, None), property):
+        accesses.opaque(f"{kind.__qualname__}.{name} is replaced in an object")
+    accesses.note((accesses.name(thing), name), modes)
 
 
 def setattr_(thing: Any, name: str, value: Any) -> None:
     """``thing.name = value``."""
-    accesses = here()
-    if accesses is not None:
-        accesses.note((accesses.name(thing), name), WRITE)
+    _change(thing, name, WRITE)
     setattr(thing, name, value)
 
 
 def delattr_(thing: Any, name: str) -> None:
     """``del thing.name``."""
-    accesses = here()
-    if accesses is not None:
-        accesses.note((accesses.name(thing), name), WRITE)
+    _change(thing, name, WRITE)
     delattr(thing, name)
+
+
+def grow(thing: Any, name: str, change: Any, sign: int) -> None:
+    """``thing.name += change`` or ``thing.name -= change``, according to the sign. Whole numbers that are only
+    counted up and down end as the same, in whatever order that is done."""
+    now = getattr(thing, name)
+    counted = type(now) is int and type(change) is int
+    _change(thing, name, ADD if counted else WRITE)
+    if not counted:
+        mutated(now)
+        whole(change)
+    if sign > 0:
+        now += change
+    else:
+        now -= change
+    setattr(thing, name, now)
 
 
 # ---- containers
 
 MAPPINGS = (dict, defaultdict, OrderedDict, Counter)
 SEQUENCES = (list, deque, bytearray)
-CONTAINERS = (*MAPPINGS, *SEQUENCES, set)
+CONTAINERS = dict.fromkeys((*MAPPINGS, *SEQUENCES, set))
 
 
-def _key(thing: Any, key: Any) -> Hashable:
-    """One name for ``-1`` and ``len - 1``, and something hashable for what can not be a key at all."""
+def _key(accesses: Accesses, thing: Any, key: Any) -> Hashable:
+    """One name for ``-1`` and ``len - 1``, that of the object where no other is equal to it, and the same one for
+    all objects of which that is not known."""
     if type(key) is int and key < 0 and type(thing) in SEQUENCES:
         return key + len(thing)
     if isinstance(key, (str, int, bytes, float, bool, tuple)) or key is None:
         return key
+    if getattr(type(key), "__eq__", None) is object.__eq__ and accesses.knows(key):
+        return accesses.name(key)
     return ("object",)
 
 
@@ -145,13 +232,13 @@ def _part(accesses: Accesses, thing: Any, key: Any, modes: int) -> None:
     if isinstance(key, slice):
         accesses.note(name, modes)
         return
-    accesses.note((name, "[]", _key(thing, key)), modes)
+    accesses.note((name, "[]", _key(accesses, thing, key)), modes)
     accesses.note(name, PART if modes == READ else ADD)
 
 
 def item(thing: Any, key: Any) -> Any:
     """``thing[key]``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         missing = type(thing) is defaultdict and key not in thing
         _part(accesses, thing, key, WRITE if missing else READ)
@@ -160,7 +247,7 @@ def item(thing: Any, key: Any) -> Any:
 
 def setitem(thing: Any, key: Any, value: Any) -> None:
     """``thing[key] = value``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         _part(accesses, thing, key, WRITE)
     thing[key] = value
@@ -168,7 +255,7 @@ def setitem(thing: Any, key: Any, value: Any) -> None:
 
 def delitem(thing: Any, key: Any) -> None:
     """``del thing[key]``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         if type(thing) in SEQUENCES:  # all that follow move
             accesses.note(accesses.name(thing), WRITE)
@@ -179,7 +266,7 @@ def delitem(thing: Any, key: Any) -> None:
 
 def contains(thing: Any, key: Any) -> bool:
     """``key in thing``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         if type(thing) in SEQUENCES:
             accesses.note(accesses.name(thing), READ)
@@ -190,30 +277,29 @@ def contains(thing: Any, key: Any) -> bool:
 
 def whole(thing: Any) -> Any:
     """The value of an expression that may be a container, of which all may be looked at."""
-    accesses = here()
-    if accesses is not None and type(thing) in CONTAINERS:
+    if type(thing) in CONTAINERS and (accesses := CURRENT[0]) is not None:
         accesses.note(accesses.name(thing), READ)
     return thing
 
 
 def fresh(thing: Any) -> Any:
     """The result of an operator; if it is a container, it was made just now."""
-    accesses = here()
-    if accesses is not None and type(thing) in CONTAINERS and not accesses.muted and not accesses.knows(thing):
-        accesses.made(thing)
+    if type(thing) in CONTAINERS and (accesses := CURRENT[0]) is not None:
+        if not accesses.muted and not accesses.knows(thing):
+            accesses.made(thing)
     return thing
 
 
 def mutated(thing: Any) -> None:
     """An operator is about to change it in place, if it is a container."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and type(thing) in CONTAINERS:
         accesses.note(accesses.name(thing), WRITE)
 
 
 def made(thing: Any) -> Any:
     """A container that a display or comprehension has made."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is not None and not accesses.muted:
         accesses.made(thing)
     return thing
@@ -265,7 +351,7 @@ def _note_method(accesses: Accesses, thing: Any, name: str, args: tuple[Any, ...
 
 def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
     """``thing.name(*args, **kwargs)``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is None:
         return getattr(thing, name)(*args, **kwargs)
     kind = type(thing)
@@ -275,14 +361,14 @@ def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         return made(result) if name == "copy" else result
     if kind in (str, bytes):
         return fresh(getattr(thing, name)(*args, **kwargs))
-    if kind is not ModuleType:
-        accesses.note((accesses.name(thing), name), READ)
+    if not accesses.muted:
+        _look(accesses, thing, name)
     return _call(accesses, getattr(thing, name), args, kwargs)
 
 
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """``function(*args, **kwargs)``."""
-    accesses = here()
+    accesses = CURRENT[0]
     if accesses is None:
         return function(*args, **kwargs)
     return _call(accesses, function, args, kwargs)
@@ -335,8 +421,17 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
     for each in args:
         whole(each)
     init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        new = None  # made by namedtuple
     if (init is not None and not declared(init)) or (new is not None and not declared(new)):
         accesses.opaque(f"{kind.__qualname__}() is not instrumented")
+    thing: Any
+    plain = getattr(type(kind), "__call__", None) is type.__call__  # noqa: B004 - which one, not whether
+    if plain and getattr(kind, "__new__", None) is object.__new__:  # as type.__call__ does it
+        thing = object.__new__(kind)
+        accesses.made(thing)  # it has its name before it is filled
+        getattr(kind, "__init__")(thing, *args, **kwargs)  # noqa: B009 - of the class that it is
+        return thing
     thing = kind(*args, **kwargs)
     if not accesses.knows(thing) and not isinstance(thing, (str, int, float, bytes, tuple, type, bool)) and (
         thing is not None

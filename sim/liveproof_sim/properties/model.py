@@ -151,7 +151,10 @@ def meanings(calls: Sequence[Call], ran: Collection[int], *, moves: bool = False
         while after is not None and after in skipped:
             after = later.get(after)
         part = None if after is None else calls[after].part
-        return part is not None and part.stumbles
+        if part is None:
+            return False
+        # A deletion is not undone by what fails below its replacement; an update that never ran left nothing there.
+        return part.fails if calls[place].kind == "delete" else part.stumbles
 
     def fits(skipped: Collection[int]) -> bool:
         for place, call in enumerate(calls):

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from liveproof_sim.errors import MonitorError, OptionError
+from liveproof_sim.kernel.accesses import WORLD
 from liveproof_sim.kernel.loop import SimLoop
+from liveproof_sim.kernel.watching import call
 from liveproof_sim.properties.heat import Heat, Rounds
 from liveproof_sim.properties.obligations import Obligation, Predicate, Response
 from liveproof_sim.properties.reached import Reached
@@ -115,15 +117,27 @@ class Monitors:
         self._look()
 
     def _step(self) -> None:
-        for call in self._calls:
-            call()
-        self._look()
+        for each in self._calls:
+            each()
+        accesses = self._loop.accesses
+        if accesses is None:
+            self._look()
+            return
+        with accesses.aside() as seen:
+            self._look()
+            if self._heats:  # they count steps
+                accesses.write(WORLD)
+            elif any(each.within is not None for each in self._owed) or any(
+                each.within is not None for each in self._responses
+            ):
+                accesses.read("clock")
+        accesses.look(seen)
 
     def _look(self) -> None:
         if self._broken is not None:
             raise self._broken
         for name, predicate in self._always:
-            if not predicate():
+            if not call(predicate):
                 raise MonitorError(f"always {name!r} does not hold", f"always {name}")
         if self._owed:
             self._owed = [each for each in self._owed if not each.settled()]

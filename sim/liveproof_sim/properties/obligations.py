@@ -14,6 +14,7 @@ from typing import Any
 from liveproof_sim.errors import MonitorError
 from liveproof_sim.kernel.loop import SimLoop, SimTimer
 from liveproof_sim.kernel.naming import Labels
+from liveproof_sim.kernel.watching import call
 
 __all__ = ["NS", "Obligation", "Predicate", "Response"]
 
@@ -56,7 +57,7 @@ class Obligation:
         Raises:
             MonitorError: its time is over.
         """
-        if self.goal():
+        if call(self.goal):
             self.drop()
             return True
         if self.within is not None and self.loop.now_ns > self.deadline_ns:
@@ -107,7 +108,7 @@ class Response:
         if self.open is not None:
             if self.open.settled():
                 self.open = None
-        elif self.trigger() and not self.goal():
+        elif call(self.trigger) and not call(self.goal):
             owner = getattr(loop.choices.last, "__self__", None)
             task = owner if isinstance(owner, asyncio.Task) else None
             self.open = Obligation("leads_to", self.name, self.goal, loop, self.within, task=task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 __all__ = ["Reached", "points_of"]
@@ -40,6 +40,32 @@ class Reached:
     def note(self, name: str, *, hit: bool) -> None:
         """An execution came by, and the point's condition held or not."""
         self.counts[name] = self.counts.get(name, 0) + hit
+
+    def add(
+        self,
+        counts: Mapping[str, int],
+        points: Mapping[str, int],
+        faults: Mapping[tuple[str, str, str], tuple[int, int]],
+    ) -> None:
+        """What others have seen."""
+        for name, count in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+        for name, count in points.items():
+            self.points[name] = self.points.get(name, 0) + count
+        for cell, (asked, struck) in faults.items():
+            self.note_fault(cell, asked, struck)
+
+    def as_data(self) -> dict[str, Any]:
+        """For a file."""
+        faults = [[*cell, *count] for cell, count in self.faults.items()]
+        return {"counts": self.counts, "points": self.points, "faults": faults}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.counts.update(data["counts"])
+        self.points.update(data["points"])
+        for family, operation, phase, asked, struck in data["faults"]:
+            self.faults[family, operation, phase] = (asked, struck)
 
     def missed(self) -> list[str]:
         """What was declared and never reached."""

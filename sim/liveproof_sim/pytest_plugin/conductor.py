@@ -23,7 +23,7 @@ from liveproof_sim.explore.scenario import Scenario
 from liveproof_sim.explore.verdict import Failure, Verdict
 from liveproof_sim.pytest_plugin.files import write_reports
 from liveproof_sim.pytest_plugin.options import Options
-from liveproof_sim.pytest_plugin.tapes import Tapes
+from liveproof_sim.pytest_plugin.tapes import Tapes, slug
 from liveproof_sim.trace import load
 
 __all__ = ["EXAMPLE_EXECUTIONS", "Conducted", "own_frames"]
@@ -115,6 +115,8 @@ class Conducted:
             if verdict.failure is None:
                 self.notes.append("the tape that was given passes now")
             return verdict
+        if self.options.resume is not None:
+            arguments["resume"] = self.options.resume / f"{slug(self.test)}.json"
         verdict = self._kept(scenario) or check(scenario, **arguments)
         if verdict.failure is not None and verdict.failure.trace is not None:
             path = self.tapes.keep(verdict.failure.trace)

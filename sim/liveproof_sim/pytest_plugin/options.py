@@ -29,6 +29,9 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--sim-seed", metavar="N", type=int, help="where the search starts")
     group.addoption("--sim-workers", metavar="N", type=int, default=1, help="explore each test in N processes")
     group.addoption(
+        "--sim-resume", metavar="DIR", help="a file per test: searches go on from there, and stop there (dpor)"
+    )
+    group.addoption(
         "--sim-replay", metavar="TOKEN|FILE", help="run what it recorded, once, in the one test that is named"
     )
     group.addoption("--sim-report", metavar="DIR", help="write each test's report: .html, .txt and .jsonl")
@@ -47,6 +50,8 @@ class Options:
     replay: Trace | None
     """what is replayed, or only its token; None: explore"""
     report: Path | None
+    resume: Path | None
+    """where each test's search goes on, and stops"""
     real: bool
     undecorated: bool
     """whether async tests without a decorator are explored, too"""
@@ -93,7 +98,11 @@ def _read(config: pytest.Config) -> Options:
     if real and replay is not None:
         raise OptionError("--real has no tape to replay: leave --real or --sim-replay out")
     tape = None if replay is None else _tape(replay)
-    return Options(overrides, tape, Path(report) if report else None, real, config.getoption("--sim-all"))
+    resume = config.getoption("--sim-resume")
+    if resume and (real or replay is not None):
+        raise OptionError("--sim-resume is for explorations: leave it out, or --real and --sim-replay")
+    report, resume = (Path(each) if each else None for each in (report, resume))
+    return Options(overrides, tape, report, resume, real, config.getoption("--sim-all"))
 
 
 def _workers(workers: int) -> dict[str, int]:

@@ -64,7 +64,7 @@ class Brute(Systematic, Attached):
         self.classes[self._watcher.history.digest()] = None
 
 
-def _run(scenario: Scenario, search: Any, most: int, endings: dict[str, None]) -> None:
+def run(scenario: Scenario, search: Any, most: int, endings: dict[str, None]) -> None:
     """Run the search to its end, whatever fails on the way."""
     settings = Settings(timers=TIMERS, reduced=True, leaks=False)
     explorer = Explorer(scenario, search, settings)
@@ -90,7 +90,7 @@ def brute(scenario: Scenario, outcomes: dict[str, None], most: int = 20_000) -> 
     search = Brute()
     endings: dict[str, None] = {}
     outcomes.clear()
-    _run(scenario, search, most, endings)
+    run(scenario, search, most, endings)
     return Found(search.executions, frozenset(search.classes), frozenset([*endings, *outcomes]))
 
 
@@ -100,6 +100,6 @@ def reduced(scenario: Scenario, outcomes: dict[str, None], most: int = 20_000, *
     search.keep_classes = True
     endings: dict[str, None] = {}
     outcomes.clear()
-    _run(scenario, search, most, endings)
+    run(scenario, search, most, endings)
     found = frozenset([*endings, *outcomes])
     return Found(search.executions, frozenset(search.classes), found, search.redundant, search.infeasible)

@@ -19,8 +19,9 @@ from liveproof.core.records import decode_record
 from liveproof.core.run import Run
 from liveproof.testing import MemoryStore
 from liveproof_sim import ContractError, Status, World, check
+from liveproof_sim.fakes.log import Commit, Record
 from liveproof_sim.properties.contract import MONITORS, Contract
-from scenarios.live import deletions, maps, process_all, programs, stops
+from scenarios.live import deletions, log, maps, process_all, programs, stops
 
 L = ("app", "live")
 A = (*L, "a")
@@ -76,6 +77,20 @@ def ends(seq: int, error: BaseException | None = None) -> Event:
 
 def applied(value: Any) -> Event:
     return ("applied", STATE, {"value": value})
+
+
+class OneLog:
+    """A log of three values of one target state, 1 to 3, of one key."""
+
+    name = "log"
+    partitions = ((Record(0, 0, "k", 1), Record(0, 1, "k", 2), Record(0, 2, "k", 3)),)
+
+
+LOG = OneLog()
+
+
+def committed(offset: int) -> Event:
+    return ("committed", ("log",), {"log": LOG, "commit": Commit("group", 0, offset)})
 
 
 LIVE: Event = ("live.start", L, {"live": True})
@@ -157,6 +172,12 @@ RED: dict[str, list[Stream]] = {
     "MODE-3": [[("stop", (), {}), start(A)], [("stop", (), {}), LIVE]],
     "FEED-1": [[("follows", (), {"expected": 1, "found": 2, "overflowed": False})]],
     "FEED-2": [[("follows", (), {"expected": 1, "found": 2, "overflowed": True})]],
+    "FEED-3": [
+        [committed(1)],
+        [applied(1), committed(2)],
+        [applied(1), committed(1), applied(0)],
+        [applied(2), committed(2), applied(1)],
+    ],
     "FEED-4": [[("watched", (), {"name": "it", "watchers": 2})]],
     "FAIL-1": [[start(L), start(A), end(A, failure=ERROR), end(L, failure=ERROR)]],
     "FAIL-2": [
@@ -192,7 +213,16 @@ GREEN: list[Stream] = [
     [start(L), start(A), end(A), end(L, mounted=(A,)), start(L), ("delete", A, {}), end(L)],
     [start(A), end(A, failure=ERROR), REPORTED, SETTLED],
     [CATCH_UP, MARK, READY, ("live.return", L, {"error": None}), OVER, LIVE, MARK, READY, OVER, SETTLED],
+    [committed(0)],
 ]
+
+
+GREEN_OF_A_LOG: list[Stream] = [
+    [applied(0), committed(0), applied(1), committed(1)],
+    [applied(1), applied(2), committed(1), applied(3), committed(2), committed(3)],
+    [applied(2), committed(2), committed(1), applied(1)],
+]
+"""What FEED-3 alone allows: no component declares these states."""
 
 
 def played(stream: Stream) -> list[ContractError]:
@@ -200,6 +230,7 @@ def played(stream: Stream) -> list[ContractError]:
     told: list[ContractError] = []
     target = OneTarget()
     contract = Contract(MemoryStore, {"target": target}, told.append)
+    contract.means_by(LOG, lambda record: {STATE: record.value})
     try:
         for kind, path, facts in stream:
             if kind == "idle":
@@ -233,6 +264,13 @@ def test_every_monitor_has_a_red_stream() -> None:
 
 @pytest.mark.parametrize("stream", GREEN)
 def test_green(stream: Stream) -> None:
+    assert played(stream) == []
+
+
+@pytest.mark.parametrize("stream", GREEN_OF_A_LOG)
+def test_green_of_a_log(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = tuple(each for each in MONITORS if each.code == "FEED-3")
+    monkeypatch.setattr("liveproof_sim.properties.contract.contract.MONITORS", ours)
     assert played(stream) == []
 
 
@@ -336,3 +374,11 @@ def test_a_failed_cycle_that_collects(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Cycle, "_failed", and_collects)
     found(programs.failing, "GC-3", "ORD-1")
+
+
+def test_a_handle_that_is_ready_before_its_effect_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(_self: coco.ComponentMountHandle) -> None:
+        return
+
+    monkeypatch.setattr(coco.ComponentMountHandle, "ready", at_once)
+    found(log.followed, "FEED-3")

@@ -143,3 +143,20 @@ def test_a_replay_that_passes_says_so(pytester: pytest.Pytester) -> None:
     result = run(pytester, "--sim-replay", token)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["test_it.py::test_lost: the tape that was given passes now"])
+
+
+def test_a_proof_goes_on_where_it_was(pytester: pytest.Pytester) -> None:
+    prepare(
+        pytester,
+        "import asyncio\nfrom liveproof_sim import explore\n\n@explore(strategy='dpor', timers='discrete')\n"
+        "async def test_it():\n    seen = []\n    async def work(me):\n        seen.append(me)\n"
+        "    await asyncio.gather(*(work(me) for me in range(4)))\n",
+    )
+    seen = []
+    for _ in range(3):
+        result = run(pytester, "-v", "--sim-executions", "10", "--sim-resume", "stopped")
+        seen.append(next(line for line in result.stdout.lines if line.startswith("test_it.py::test_it: ")))
+    assert seen[0].startswith("test_it.py::test_it: inconclusive after 10 executions")
+    assert seen[1].startswith("test_it.py::test_it: inconclusive after 20 executions")
+    assert seen[2].startswith("test_it.py::test_it: proved in 24 executions")
+    assert [path.suffix for path in pytester.path.glob("stopped/*")] == [".json"]

@@ -29,6 +29,7 @@ def lines(result: pytest.RunResult) -> list[str]:
         (["--sim-replay", "short.jsonl"], "this trace was cut off: its last line is missing"),
         (["--sim-replay", "test_it.py"], "this trace is damaged or cut off"),
         (["--real", "--sim-replay", "short.jsonl"], "--real has no tape to replay"),
+        (["--real", "--sim-resume", "here"], "--sim-resume is for explorations"),
     ],
 )
 def test_an_option_that_cannot_be(pytester: pytest.Pytester, options: list[str], words: str) -> None:

@@ -50,6 +50,7 @@ class History:
         self.events: list[Event] = []
         self._last: dict[str, int] = {}
         self._touched: dict[Hashable, list[tuple[int, int]]] = {}
+        self._changed: dict[Hashable, list[tuple[int, int]]] = {}  # of those, ADD and WRITE: most only look
         self._known: int = 0  # events with a footprint: they conflict with whatever is opaque
         self._opaque: int = 0
 
@@ -96,7 +97,12 @@ class History:
             if resource == WORLD:
                 found |= self._known
                 continue
-            for at, others in reversed(self._touched.get(resource, ())):
+            earlier = self._changed.get(resource)
+            if modes & (ADD | WRITE):
+                earlier = self._touched.get(resource)
+            if earlier is None:
+                continue
+            for at, others in reversed(earlier):
                 if modes_conflict(modes, others):
                     found |= 1 << at
                 if others & WRITE:
@@ -117,7 +123,14 @@ class History:
         self.events.append(event)
         self._last[event.process] = at
         for resource, modes in event.footprint.items():
-            self._touched.setdefault(resource, []).append((at, modes))
+            touch = (at, modes)
+            touches = self._touched.get(resource)
+            if touches is None:
+                self._touched[resource] = [touch]
+            else:
+                touches.append(touch)
+            if modes & (ADD | WRITE):
+                self._changed.setdefault(resource, []).append(touch)
         if event.footprint:
             self._known |= 1 << at
         if WORLD in event.footprint:
@@ -127,8 +140,8 @@ class History:
         """Resources, in words, that are written after the step that touched them first."""
         return [
             repr(resource)
-            for resource, touches in self._touched.items()
-            if any(modes & (ADD | WRITE) for _, modes in touches[1:])
+            for resource, changes in self._changed.items()
+            if changes[-1][0] > self._touched[resource][0][0]
         ]
 
     def not_after(self, at: int) -> list[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from liveproof_sim.explore.history.events import Event, History
+from liveproof_sim.explore.history.why import Placed, Why
 from liveproof_sim.kernel.accesses import WORLD
 from liveproof_sim.kernel.causes import CLOCK, MAIN
 from liveproof_sim.kernel.choices import Entry
@@ -46,7 +47,13 @@ class Watcher(Observer):
     """Made for one execution; attaches itself to the loop."""
 
     def __init__(
-        self, loop: SimLoop, driver: Driver, also: Observer | None = None, *, relating: bool = True
+        self,
+        loop: SimLoop,
+        driver: Driver,
+        also: Observer | None = None,
+        *,
+        relating: bool = True,
+        why: Why | None = None,
     ) -> None:
         assert loop.causes is not None
         assert loop.accesses is not None
@@ -59,6 +66,9 @@ class Watcher(Observer):
         self._process = ""
         self._enabled_by = 0
         self._guards = 0
+        self._why = why
+        if why is not None:
+            self._accesses.fresh = Placed
         self._relating = relating  # whether somebody wants to know what happened before what
         self._count = 0
         self.history = History()
@@ -94,6 +104,8 @@ class Watcher(Observer):
         self.decided = False
         if self._also is not None:
             self._also.before(entry, chosen, options)
+        if self._why is not None:
+            self._why.stepped(entry)
         causes = self._causes
         self._entry = entry
         process, enabled_by = (CLOCK, causes.barrier) if entry is None else causes.of(entry)
@@ -175,11 +187,12 @@ class Watcher(Observer):
             self.pending.append(pending)
 
     def heat(self, relied: dict[str, None]) -> bool:
-        """Note which resources change; whether some step, of this execution or of those that ``relied`` comes
-        from, was taken for none because that was not known."""
+        """Note which resources change, and which monitors look at; whether some step, of this execution or of those
+        that ``relied`` comes from, was taken for none, or for invisible, because that was not known."""
         hot = self._accesses.hot
         relied.update(self._accesses.relied)
-        new = [word for word in self.history.written_again() if word not in hot]
+        words = [*self.history.written_again(), *self._accesses.looked]
+        new = [word for word in words if word not in hot]
         hot.update(dict.fromkeys(new))
         return any(word in relied for word in new)
 

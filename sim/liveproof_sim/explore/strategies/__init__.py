@@ -8,7 +8,7 @@ from liveproof_sim.explore.strategies.pct import Pct
 from liveproof_sim.explore.strategies.portfolio import Portfolio
 from liveproof_sim.explore.strategies.pos import Pos
 from liveproof_sim.explore.strategies.random_walk import RandomWalk
-from liveproof_sim.explore.strategies.search import FifoSearch, Positions, Search
+from liveproof_sim.explore.strategies.search import FifoSearch, Positions, Search, Standing
 from liveproof_sim.explore.strategies.surw import Surw
 from liveproof_sim.explore.strategies.systematic import Systematic
 from liveproof_sim.explore.strategies.urw import Urw
@@ -23,6 +23,7 @@ __all__ = [
     "Positions",
     "RandomWalk",
     "Search",
+    "Standing",
     "Surw",
     "Systematic",
     "Urw",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from liveproof_sim.errors import NondeterminismError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 
-__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "function_of", "key_of"]
+__all__ = ["CLOCK", "LANE", "FifoSearch", "Positions", "Search", "Standing", "function_of", "key_of"]
 
 LANE = "callbacks"
 CLOCK = "clock"
@@ -31,6 +31,16 @@ def function_of(key: Any) -> str:
     return name.rpartition("<locals>.")[2]
 
 
+class Standing(NamedTuple):
+    """How far a search is that has an end."""
+
+    classes: int
+    depth: int
+    """steps from which something is left to run, and those above them"""
+    share: float
+    """an estimate of how much was run, from 0 to 1"""
+
+
 class Search:
     """A strategy over many executions. Randomised ones take their chance from the execution's own streams. All
     are fair at last: every ready task runs in the end, so that a run without an end is a livelock."""
@@ -40,6 +50,12 @@ class Search:
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
     reduced = False
     """whether it needs to know what steps touch"""
+    resumable = False
+    """whether it can be stopped, written down, and go on in another process"""
+    shareable = False
+    """whether several processes can run parts of it"""
+    keep_begin = False
+    """whether an execution may be interrupted, and the search is to be as before it then"""
 
     @property
     def arm(self) -> str:
@@ -78,9 +94,29 @@ class Search:
         """Of a search that reduces: what it ran, by name."""
         return {}
 
+    def standing(self) -> Standing | None:
+        """Between executions, how far it is; None: nobody knows."""
+        return None
+
     def arms(self) -> dict[str, dict[str, float]]:
         """For a portfolio: what each arm did."""
         return {}
+
+    def options(self) -> dict[str, Any]:
+        """Of a search that is resumable: what a search that goes on has to be made with."""
+        return {}
+
+    def as_data(self) -> dict[str, Any]:
+        """Of a search that is resumable: where it is, before the execution that is running, if one is; for JSON.
+
+        Raises:
+            ResumeError: that cannot be written down.
+        """
+        raise NotImplementedError
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Be where the one was that gave this."""
+        raise NotImplementedError
 
 
 class FifoSearch(Search):

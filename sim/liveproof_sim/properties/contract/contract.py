@@ -5,15 +5,23 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from liveproof.abc.store import Store
-from liveproof_sim.errors import ContractError
-from liveproof_sim.properties.contract import collection, durability, failures, modes, ordering, readiness
+from liveproof_sim.errors import ContractError, OptionError
+from liveproof_sim.properties.contract import (
+    collection,
+    durability,
+    failures,
+    modes,
+    offsets,
+    ordering,
+    readiness,
+)
 from liveproof_sim.properties.contract.monitor import Monitor
 from liveproof_sim.properties.contract.reading import Path, read_rows
-from liveproof_sim.properties.contract.scene import Scene, Watched
+from liveproof_sim.properties.contract.scene import Effect, Logged, Offset, Scene, Watched
 
 __all__ = ["MONITORS", "Contract"]
 
@@ -39,6 +47,7 @@ MONITORS: tuple[type[Monitor], ...] = (
     modes.Mode3Stop,
     modes.Feed1NoLostChange,
     modes.Feed2Overflow,
+    offsets.Feed3CommittedIsDone,
     modes.Feed4OneWatcher,
     failures.Fail1Isolated,
     failures.Fail2ReportedOnce,
@@ -61,8 +70,16 @@ _TAKERS = {monitor: _takers(monitor) for monitor in MONITORS}
 """Which events each monitor takes: kind, and name of the method."""
 
 
+def _chosen(only: Sequence[str]) -> list[type[Monitor]]:
+    known = [monitor.code for monitor in MONITORS]
+    for code in only:
+        if code not in known:
+            raise OptionError(f"no monitor watches {code!r}: use one of {', '.join(known)}")
+    return [monitor for monitor in MONITORS if not only or monitor.code in only]
+
+
 class Contract(Scene):
-    """The monitors of one execution. Paths begin with the name of the app.
+    """The monitors of one execution, or ``only`` those of some ids. Paths begin with the name of the app.
 
     A breach does not raise where it is noticed, which may be inside the runtime: ``fail`` is told of the
     first one, and lets the run fail at its next step.
@@ -73,11 +90,12 @@ class Contract(Scene):
         store: Callable[[], Store],
         targets: Mapping[str, Watched],
         fail: Callable[[ContractError], None],
+        only: Sequence[str] = (),
     ) -> None:
         super().__init__(store, targets, fail)
         self._runs = 0
         self._takers: dict[str, list[Callable[..., None]]] = {}
-        for kind in MONITORS:
+        for kind in _chosen(only):
             monitor = kind(self)
             for event, method in _TAKERS[kind]:
                 self._takers.setdefault(event, []).append(getattr(monitor, method))
@@ -98,15 +116,29 @@ class Contract(Scene):
 
     def tell(self, kind: str, path: Path, facts: dict[str, Any]) -> None:
         """Something has happened: the monitors first, then the book."""
+        self.note((*path, *self._sub(kind, path, facts)))
         for take in self._takers.get(kind, ()):
             take(path, **facts)
         self.book.note(kind, path, facts)
+
+    def _sub(self, kind: str, path: Path, facts: dict[str, Any]) -> Path:
+        """Of an operation, the sub-path that it is about."""
+        if kind == "operation":
+            sub: Path | None = facts["sub"]
+            return sub or ()
+        if kind.startswith("operation."):
+            return self.book.lives[path].ops[facts["seq"]].sub or ()
+        return ()
 
     def applied(self, root: str, keys: Path, value: Any) -> None:
         """A target has applied an action."""
         state = (root, *keys)
         self.tell("applied", state, {"value": value})
         self.book.applied.append((state, value))
+
+    def committed(self, log: Logged, commit: Offset) -> None:
+        """A log has applied a commit."""
+        self.tell("committed", (log.name,), {"log": log, "commit": commit})
 
     def heard(
         self, handler: Callable[[BaseException, Any], Awaitable[None] | None]
@@ -115,7 +147,7 @@ class Contract(Scene):
         self.handled = True
 
         async def hear(error: BaseException, context: Any) -> None:
-            if context.source == "component":
+            if context.source == "component" or context.original_exception is error:  # or passed on as it was
                 self.reported(context.stable_path, error)
             outcome = handler(error, context)
             if inspect.isawaitable(outcome):
@@ -147,6 +179,7 @@ class Contract(Scene):
     @contextlib.contextmanager
     def idle(self) -> Iterator[None]:
         """For the extent of the block nothing has changed, so that nothing may be done (DUR-3)."""
+        self.note(())
         self.is_idle = True
         try:
             yield
@@ -156,6 +189,10 @@ class Contract(Scene):
     def means(self, log: Any, expected: Any, found: Any) -> None:
         """The sequential meaning of a program, and what the target has (ORD-1)."""
         self.tell("means", (), {"log": log, "expected": expected, "found": found})
+
+    def means_by(self, log: Logged, effect: Effect) -> None:
+        """What the records of a log mean for the targets (FEED-3)."""
+        self.effects[log.name] = (log, effect)
 
     def follows(self, expected: Any, found: Any, *, overflowed: bool = False) -> None:
         """What a quiet source means, and what the target has (FEED-1, FEED-2)."""

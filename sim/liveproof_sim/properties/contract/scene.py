@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from liveproof.abc.store import Store
 from liveproof_sim.errors import ContractError
+from liveproof_sim.kernel.accesses import here
 from liveproof_sim.properties.contract.book import Book
 from liveproof_sim.properties.contract.reading import Path
 
-__all__ = ["Scene", "Watched"]
+__all__ = ["Effect", "Entry", "Logged", "Offset", "Scene", "Watched"]
 
 
 class Watched(Protocol):
@@ -24,6 +25,44 @@ class Watched(Protocol):
     def at(self, keys: Path, /) -> Any: ...
 
     def flat(self) -> dict[Path, Any]: ...
+
+
+class Entry(Protocol):
+    """What is asked of a record of a log."""
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def key(self) -> Any: ...
+
+
+class Offset(Protocol):
+    """What is asked of a commit: all below the offset is not delivered again."""
+
+    @property
+    def group(self) -> str: ...
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+
+class Logged(Protocol):
+    """What is asked of a log."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def partitions(self) -> Sequence[Sequence[Entry]]: ...
+
+
+Effect: TypeAlias = Callable[[Any], Mapping[Path, Any]]
+"""What a record means: target states and their values. What it does not name is not there, if an earlier record of
+the same key named it."""
 
 
 class Scene:
@@ -46,6 +85,8 @@ class Scene:
         self.handled = False
         """Whether the scenario has handlers of its own: only then may a handle raise what a handler raised."""
         self.book = Book()
+        self.effects: dict[str, tuple[Logged, Effect]] = {}
+        """logs, and what their records mean, by name"""
 
     @property
     def store(self) -> Store:
@@ -58,13 +99,25 @@ class Scene:
             self.broken = ContractError(code, text)
             self._fail(self.broken)
 
+    def note(self, path: Path) -> None:
+        """In a reduced search: monitors see in which order things happen at one path, and at one and others below
+        it, but not at others."""
+        accesses = here()
+        if accesses is not None:
+            accesses.write(("contract", path))
+            for length in range(len(path)):
+                accesses.read(("contract", path[:length]))
+
     def at(self, state: Path) -> Any:
         """What a target has there; None if it is no target of this world."""
+        accesses = here()
+        if accesses is not None:
+            accesses.read(("contract", state))
         target = next((each for each in self._targets.values() if each.root == state[0]), None)
         return None if target is None else target.at(state[1:])
 
     def states(self) -> list[Path]:
-        """All that is in the targets of this world."""
+        """All that is in the targets of this world. Asked for when all has ended."""
         return [(each.root, *keys) for each in self._targets.values() for keys in each.flat()]
 
     def is_record(self, record: bytes, value: Any) -> bool:

@@ -14,13 +14,18 @@ Departs from the paper:
   in. So a branch may turn out to be asleep; it is given up then, and counted (``redundant``). Executions that come
   to their end are one for each class all the same: the tests compare with every interleaving.
 - A step in which something was decided (data, faults, crashes) is one event per decision; all of them are run.
+  So it is not enough that a process could come first in a turned race: it has to be as the race's first step
+  decided, for the same process that decided otherwise stands for other executions.
 - A process that waits behind a guard or for a lock is disabled, and takes part: its step, had it run, races at
   the end of the execution (``pending``).
 - What a step disables (it cancels a timer, or makes a guard false) is run before it, too.
 - Time that moves when nothing is ready is no event: what follows comes after all before it.
 
-An execution longer than ``depth`` steps goes on first in, first out, and is not turned round beyond that; the
-verdict then is within that bound.
+Bounds, each of which makes the verdict one within it, if it cut something: an execution longer than ``depth``
+steps goes on first in, first out, and is not turned round beyond that. No execution has more than ``faults`` faults
+or more than ``crashes`` crashes. All members of a class have as many of these, and a turned race has no more than
+the execution that showed it, so the classes within the bound are found, each once. With preemptions that is not
+so: see ``preemptions.py``.
 
 ``source=True`` is source-DPOR (algorithm 1): only the first step of a turned race is remembered, which is
 cheaper per execution and may run into the sleep set.
@@ -28,14 +33,15 @@ cheaper per execution and may run into the sleep set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any
 
 from liveproof_sim.errors import NondeterminismError, OptionError
 from liveproof_sim.explore.execution import Outcome
-from liveproof_sim.explore.history import Event, Label, Watcher
+from liveproof_sim.explore.history import Event, Watcher, Why
+from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, share_of, undecided
+from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
-from liveproof_sim.explore.strategies.search import Search
+from liveproof_sim.explore.strategies.search import Search, Standing
 from liveproof_sim.kernel.accesses import conflict
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 from liveproof_sim.kernel.loop import SimLoop
@@ -43,28 +49,7 @@ from liveproof_sim.kernel.modes import Abandoned, Attached
 
 __all__ = ["Dpor"]
 
-
-_Sleep: TypeAlias = dict[Label, Event]
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A prefix: the events before it are those of the frames above."""
-
-    sleep: _Sleep
-    """steps that need not be run from here: executions that begin with them were explored"""
-    tree: list[Branch] = field(default_factory=list)
-    branch: Branch | None = None
-    """what is being explored; no longer in the tree"""
-    event: Event | None = None
-    enabled: list[str] = field(default_factory=list)
-    """who could run, the last time that it was reached"""
-    waiting: list[str] = field(default_factory=list)
-    """who turned out to wait, though nobody could tell before"""
-    explored: list[Label] = field(default_factory=list)
-    """steps that were run from here"""
-    given: int = 0
-    """how many decisions of its step the branch came with"""
+BOUNDED = {Kind.FAULT: "faults", Kind.CRASH: "crashes"}
 
 
 class Dpor(Search, Attached):
@@ -72,22 +57,33 @@ class Dpor(Search, Attached):
 
     systematic = True
     reduced = True
+    resumable = True
+    shareable = True
 
-    def __init__(self, depth: int = 2000, *, source: bool = False) -> None:
+    def __init__(
+        self, depth: int = 2000, *, source: bool = False, faults: int | None = None, crashes: int | None = None
+    ) -> None:
         if depth < 1:
             raise OptionError(f"dpor: depth must be at least 1, not {depth}")
+        self._most = {name: most for name, most in (("faults", faults), ("crashes", crashes)) if most is not None}
+        for name, most in self._most.items():
+            if most < 0:
+                raise OptionError(f"dpor: {name} must be at least 0, not {most}")
         self.name = "dpor-source" if source else "dpor"
         self._depth = depth
-        self._deeper = False
+        self._cut: dict[str, int] = {}
+        """bounds that cut something"""
         self._source = source
-        self._frames: list[_Frame] = []
+        self._frames: list[Frame] = []
         self._begun = False
         self._watcher: Watcher | None = None
         self._drawn: list[int] = []
+        self._drawn_for: list[str] = []
         self._forced: tuple[int, ...] = ()
         self._at = 0
         self._fresh = 0
-        self._slept = False
+        self._floor = 0  # so many frames belong to somebody else: see units.py
+        self._running = False
         self.redundant = 0
         """executions that were given up because all that could run was asleep"""
         self.infeasible = 0
@@ -99,18 +95,24 @@ class Dpor(Search, Attached):
         """how often the exploration began anew, because something changed that had seemed constant"""
         self.classes: dict[bytes, None] = {}
         self.keep_classes = False
+        self.why: Why | None = None
+        """if somebody wants to know: what made it run what it ran"""
+        self._began: tuple[int, list[Frame], tuple[int, int]] = (0, [], (0, 0))
 
     # ---- one execution
 
     def begin(self, choices: Choices, /) -> None:
         self._begun = True
         self._at = 0
-        self._slept = False
         self._watcher = None
+        if self.keep_begin:
+            self._running = True
+            top = [frame.copied() for frame in self._frames[-1:]]
+            self._began = (len(self._frames), top, (self.redundant, self.infeasible))
 
     def attach(self, loop: SimLoop) -> None:
         """The loop of the execution that begins."""
-        self._watcher = Watcher(loop, self, loop.observer)
+        self._watcher = Watcher(loop, self, loop.observer, why=self.why)
 
     def pick(self, ready: list[Entry], clock: bool, /) -> int:
         assert self._watcher is not None
@@ -118,16 +120,16 @@ class Dpor(Search, Attached):
 
     def choose(self, processes: list[str]) -> int:
         """Who runs: as the frame says, or else whoever ran last, or the first that is not asleep."""
-        self._drawn = []
+        self._drawn, self._drawn_for = [], []
         if self._at >= self._depth:
-            self._deeper = True
+            self._cut["depth"] = self._depth
             self._forced = ()
             assert self._watcher is not None
             if self._at >= 2 * self._depth:  # what has had its turn by now can still come before
                 self._watcher.ended()
             return 0
         if self._at == len(self._frames):
-            self._frames.append(_Frame(self._sleep_here()))
+            self._frames.append(Frame(self._sleep_here()))
         self._note_disabled(processes)
         frame = self._frames[self._at]
         frame.enabled = processes
@@ -136,7 +138,6 @@ class Dpor(Search, Attached):
         if frame.branch is not None:
             process, self._forced = frame.branch.label
             if frame.event is None:
-                frame.given = len(self._forced)
                 if frame.branch.label in frame.sleep:  # by a footprint that it did not have elsewhere
                     frame.branch = None
                     self.redundant += 1
@@ -144,6 +145,7 @@ class Dpor(Search, Attached):
             if process not in processes:
                 self._infeasible(frame, process, processes)
             return processes.index(process)
+        frame.again = False
         at, self._forced = self._awake(frame.sleep, processes)
         return at
 
@@ -158,11 +160,21 @@ class Dpor(Search, Attached):
         there = (above.event.process, *processes, *waiting)
         for process in above.enabled:
             if process not in there:
-                known = [*above.sleep, *(branch.label for branch in above.tree)]
-                if not any(label[0] == process for label in known):
-                    above.tree.append(Branch((process, ()), None))
+                self._ask_one(self._at - 1, process)
 
-    def _awake(self, sleep: _Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
+    def _ask_one(self, at: int, process: str) -> None:
+        """Have the process run at a step, however it decides."""
+        self.include_one(self._frames[at], process)
+
+    def include_one(self, frame: Frame, process: str) -> bool:
+        """Have the process run from there, unless it is run anyway. Returns whether that was news."""
+        known = [*frame.sleep, *(branch.label for branch in frame.tree)]
+        if any(label[0] == process for label in known):
+            return False
+        frame.tree.append(Branch((process, ()), None))
+        return True
+
+    def _awake(self, sleep: Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
         """Whoever ran last, or else the first, that is not asleep; and what has to be decided in its step."""
         last = self._frames[self._at - 1].event if self._at else None
         order = list(range(len(processes)))
@@ -170,13 +182,13 @@ class Dpor(Search, Attached):
             order.insert(0, processes.index(last.process))
         for at in order:
             asleep = [each for each in sleep.values() if each.process == processes[at]]
-            forced = _undecided((), asleep)
+            forced = undecided((), asleep)
             if forced is not None:
                 return at, forced
         self.redundant += 1
         raise Abandoned("all that could run is asleep")
 
-    def _sleep_here(self) -> _Sleep:
+    def _sleep_here(self) -> Sleep:
         if self._at == 0:
             return {}
         above = self._frames[self._at - 1]
@@ -188,7 +200,7 @@ class Dpor(Search, Attached):
             if each.process != process and not conflict(each.footprint, footprint)
         }
 
-    def _infeasible(self, frame: _Frame, process: str, processes: list[str]) -> None:
+    def _infeasible(self, frame: Frame, process: str, processes: list[str]) -> None:
         if frame.event is not None:
             raise NondeterminismError(
                 f"step {self._at} was one of {process} before, and now only {', '.join(processes)} could run"
@@ -212,7 +224,22 @@ class Dpor(Search, Attached):
         if chosen >= options:
             raise NondeterminismError(f"{label} had more than {chosen} options before, and now {options}")
         self._drawn.append(chosen)
+        self._drawn_for.append(BOUNDED.get(kind, ""))
         return chosen
+
+    def _spent(self, frame: Frame, process: str, draws: tuple[int, ...]) -> dict[str, int]:
+        """What of the bounds is used, once the step that ran last, from here, has been decided like this."""
+        spent = dict(frame.spent)
+        for chosen, name in zip(draws, self._drawn_for, strict=False):
+            if chosen and name in self._most:
+                spent[name] = spent.get(name, 0) + 1
+        return spent
+
+    def _beyond(self, spent: dict[str, int]) -> bool:
+        """Whether that is too much; if so, it is noted."""
+        over = {name: self._most[name] for name, used in spent.items() if used > self._most[name]}
+        self._cut.update(over)
+        return bool(over)
 
     def happened(self, event: Event) -> None:
         if self._at >= self._depth:
@@ -221,6 +248,11 @@ class Dpor(Search, Attached):
         frame = self._frames[self._at]
         if frame.event is not None and frame.event.label != event.label:
             raise NondeterminismError(f"step {self._at} was {frame.event.label} before, and now {event.label}")
+        spent = self._spent(frame, event.process, event.draws)
+        if self._beyond(spent):
+            frame.sleep[event.label] = event
+            frame.again, frame.branch = frame.branch is None, None
+            raise Abandoned("beyond a bound")
         first = frame.event is None
         frame.event = event
         if frame.branch is None:
@@ -231,18 +263,24 @@ class Dpor(Search, Attached):
         frame.branch.footprint = event.footprint
         self._at += 1
         if self._at == len(self._frames) and self._at < self._depth:
-            below = _Frame(self._sleep_here(), frame.branch.children)
+            below = Frame(self._sleep_here(), frame.branch.children, spent=spent)
             frame.branch.children = []
             self._frames.append(below)
 
-    def _add_decisions(self, frame: _Frame, event: Event) -> None:
+    def _add_decisions(self, frame: Frame, event: Event) -> None:
         """The other values of what was decided here for the first time."""
-        for at in range(len(event.draws) - 1, frame.given - 1, -1):
+        asleep = [each for each in frame.sleep.values() if each.process == event.process]
+        there = [branch.label for branch in frame.tree if branch.label[0] == event.process]
+        for at in range(len(event.draws) - 1, -1, -1):
             for value in range(event.options[at] - 1, -1, -1):
-                label = (event.process, (*event.draws[:at], value))
-                asleep = [e for e in frame.sleep.values() if e.process == event.process]
-                if value != event.draws[at] and _undecided(label[1], asleep) is not None:
-                    frame.tree.insert(0, Branch(label, None))
+                prefix = (*event.draws[:at], value)
+                draws = undecided(prefix, asleep)
+                if value == event.draws[at] or draws is None:
+                    continue
+                if any(label[1][: at + 1] == prefix for label in there):
+                    continue
+                if not self._beyond(self._spent(frame, event.process, draws)):
+                    frame.tree.insert(0, Branch((event.process, draws), None))
 
     def over(self, *, cut: bool) -> bool:
         assert self._watcher is not None
@@ -257,45 +295,58 @@ class Dpor(Search, Attached):
     # ---- between executions
 
     def learn(self, outcome: Outcome, *, new: bool) -> None:
+        self._running = False
         watcher = self._watcher
         assert watcher is not None
         history = watcher.history
         if watcher.heat(self._relied):  # what was taken for constant is not: with that known, once more
-            self._begin_anew()
+            self.begin_anew()
             return
         self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
             self.classes[history.digest()] = None
-        for later in range(self._fresh, len(history)):
+        for later in range(self._fresh, self._at):  # none that was beyond a bound
             self._turn(watcher, history.events[later])
         for pending in watcher.pending:
             self._turn(watcher, pending)
         self._backtrack()
 
-    def _begin_anew(self) -> None:
-        self._frames = [_Frame({})]
+    def begin_anew(self) -> None:
+        """With what is known by now."""
+        self._frames = [Frame({})]
         self._fresh = 0
         self._relied = {}
         self.executions = 0
         self.redundant = self.infeasible = 0
         self.restarts += 1
+        self._cut = {}
         self.classes.clear()
 
     def _turn(self, watcher: Watcher, event: Event) -> None:
         for earlier in event.races:
+            if self.why is not None:
+                self.why.raced(watcher.history.events[earlier], event)
             if earlier >= self._depth:
                 continue
-            frame = self._frames[earlier]
             sequence = [*watcher.history.not_after(earlier), event]
-            if self._source:
-                self._add_initial(frame, sequence)
-                continue
-            asleep = frame.sleep.items()
-            if any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep):
-                continue
-            insert(frame.tree, sequence)
+            self._ask(earlier, sequence, _then(watcher.history.events[earlier]))
 
-    def _add_initial(self, frame: _Frame, sequence: list[Event]) -> None:
+    def _ask(self, at: int, sequence: list[Event], then: list[Event]) -> None:
+        """Have an execution begin so at a step, and go on so."""
+        self.include(self._frames[at], sequence, then)
+
+    def include(self, frame: Frame, sequence: list[Event], then: list[Event]) -> bool:
+        """Have an execution begin so from there, unless one does anyway. Returns whether that was news."""
+        if self._source:
+            return self._add_initial(frame, sequence)
+        return not self._covered(frame, [*sequence, *then]) and insert(frame.tree, sequence, then)
+
+    def _covered(self, frame: Frame, sequence: list[Event]) -> bool:
+        """Whether executions that begin so from here were explored."""
+        asleep = frame.sleep.items()
+        return any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep)
+
+    def _add_initial(self, frame: Frame, sequence: list[Event]) -> bool:
         """Of source-DPOR: unless a step that can begin the sequence is run from here anyway, one is to be."""
         possible = [
             each
@@ -303,32 +354,88 @@ class Dpor(Search, Attached):
             if weak_initial(each.label, each.footprint, sequence) == at
         ]
         there = [*frame.explored, *(branch.label for branch in frame.tree)]
-        if not any(each.label in there for each in possible):
-            awake = [each for each in possible if each.label not in frame.sleep] or possible
-            frame.tree.append(Branch(awake[0].label, awake[0].footprint))
+        if any(each.label in there for each in possible):
+            return False
+        awake = [each for each in possible if each.label not in frame.sleep] or possible
+        frame.tree.append(Branch(awake[0].label, awake[0].footprint))
+        return True
 
     def _backtrack(self) -> None:
         """To the deepest prefix from which something is left to run."""
-        while self._frames:
+        while len(self._frames) > self._floor:
             frame = self._frames[-1]
             if frame.event is not None:
                 frame.sleep[frame.event.label] = frame.event
                 frame.explored.append(frame.event.label)
-            frame.given = 0
             frame.branch = None
             frame.event = None
             if self._source:
                 frame.tree = [branch for branch in frame.tree if branch.label not in frame.sleep]
-            if frame.tree:
+            if frame.tree or frame.again:
                 break
             self._frames.pop()
         self._fresh = max(0, len(self._frames) - 1)
 
+    def standing(self) -> Standing:
+        """The share is that of Kilby, Slaney, Thiébaux and Walsh ("Estimating search tree size", AAAI 2006), for the
+        whole stack: what is known to be run from a prefix is taken to have equal parts. What races are yet to show
+        is not known, so the share is too high at first."""
+        share = share_of(self._frames) if self._frames else float(self._begun)
+        return Standing(self.executions, len(self._frames), share)
+
+    def options(self) -> dict[str, Any]:
+        return {"depth": self._depth, **self._most}
+
+    def as_data(self) -> dict[str, Any]:
+        self._undo()
+        return {
+            **stack(self._frames),
+            "begun": self._begun,
+            "fresh": self._fresh,
+            "relied": list(self._relied),
+            "cut": self._cut,
+            "counts": [self.executions, self.redundant, self.infeasible, self.restarts],
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        self._frames = frames_of(data)
+        self._begun, self._fresh, self._cut = data["begun"], data["fresh"], dict(data["cut"])
+        self._relied = dict.fromkeys(data["relied"])
+        self.executions, self.redundant, self.infeasible, self.restarts = data["counts"]
+
+    def _undo(self) -> None:
+        """Forget the execution that is running."""
+        if not self._running:
+            return
+        self._running = False
+        size, top, (self.redundant, self.infeasible) = self._began
+        self._frames = [*self._frames[: size - 1], *top] if size else []
+        self._begun = bool(size)
+
+    # ---- for those who share it: see sharing.py
+
+    def hand_over(self) -> tuple[list[Frame], int, dict[str, None]]:
+        """The stack, from where on races were not looked for, and what was taken for constant."""
+        return [frame.copied() for frame in self._frames], self._fresh, self._relied
+
+    def credit(self, counts: tuple[int, int, int], cut: dict[str, int], classes: list[bytes]) -> None:
+        """What others have run of it."""
+        executions, redundant, infeasible = counts
+        self.executions += executions
+        self.redundant += redundant
+        self.infeasible += infeasible
+        self._cut.update(cut)
+        self.classes.update(dict.fromkeys(classes))
+
+    def finish(self) -> None:
+        """Others have run everything."""
+        self._frames = []
+
     def exhausted(self) -> bool:
-        return self._begun and not self._frames
+        return self._begun and len(self._frames) <= self._floor
 
     def bounds(self) -> dict[str, int]:
-        return {"depth": self._depth} if self._deeper else {}
+        return dict(self._cut)
 
     def counts(self) -> dict[str, int]:
         return {
@@ -339,19 +446,7 @@ class Dpor(Search, Attached):
         }
 
 
-def _undecided(prefix: tuple[int, ...], asleep: list[Event]) -> tuple[int, ...] | None:
-    """The first decisions of a step, from ``prefix`` on, that are not all asleep; None if all are."""
-    size = len(prefix)
-    options = None
-    for each in asleep:
-        if each.draws[:size] == prefix:
-            if len(each.draws) == size:
-                return None
-            options = each.options[size]
-    if options is None:
-        return prefix
-    for value in range(options):
-        found = _undecided((*prefix, value), asleep)
-        if found is not None:
-            return found
-    return None
+def _then(first: Event) -> list[Event]:
+    """What is to come after a turned race: its first step, decided as it was. Where nothing is decided there is
+    only one such step, and it need not be said. What it will touch then is not known, and says nothing."""
+    return [Event(first.process, first.draws, first.options, {}, [], 0)] if first.draws else []

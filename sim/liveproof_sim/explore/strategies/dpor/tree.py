@@ -21,6 +21,10 @@ class Branch:
     """None: this step was not seen yet; it is taken to conflict with everything"""
     children: list[Branch] = field(default_factory=list)
 
+    def copied(self) -> Branch:
+        """With all that comes after it."""
+        return Branch(self.label, self.footprint, [child.copied() for child in self.children])
+
     def chain(self) -> list[Label]:
         """For people."""
         return [self.label, *(label for child in self.children[:1] for label in child.chain())]
@@ -38,19 +42,22 @@ def weak_initial(label: Label, footprint: Footprint | None, sequence: Sequence[E
     return len(sequence)
 
 
-def insert(children: list[Branch], sequence: Sequence[Event]) -> bool:
+def insert(children: list[Branch], sequence: Sequence[Event], then: Sequence[Event] = ()) -> bool:
     """Have some leaf of the tree lead to an execution that begins with the sequence, up to the order of what
-    commutes. Returns whether a branch was added.
+    commutes, and can go on with ``then``. Returns whether a branch was added.
 
     Departs from the paper, where a leaf that can begin the sequence stands for all that may follow it, and is left
     alone: a leaf may be there because of a footprint that its step turns out not to have, and then what follows it
     is only explored as far as the sleep set lets it. So the leaf is made longer."""
     while True:
         for child in children:
-            at = weak_initial(child.label, child.footprint, sequence)
+            at = weak_initial(child.label, child.footprint, [*sequence, *then])
             if at is None:
                 continue
-            sequence = [*sequence[:at], *sequence[at + 1 :]]
+            if at < len(sequence):
+                sequence = [*sequence[:at], *sequence[at + 1 :]]
+            else:
+                then = then[:0] if at == len(sequence) else then
             children = child.children
             break
         else:
