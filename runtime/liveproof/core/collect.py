@@ -190,7 +190,7 @@ async def delete_component(run: Run, key: bytes, *, owner: int | None) -> list[F
         return await _delete_rows(run, [row for row in rows if run.deleting[row[0]] is ended])
     except Exception as error:  # noqa: BLE001 - the store's, if it can't be read: told as that of any deletion
         path = run.path_of(key)
-        return [Failure(path, len(path) - 1 if owner is None else owner, UNREAD, error)]
+        return [Failure(path, max(0, len(path) - 1) if owner is None else owner, UNREAD, error)]
     finally:
         for row_key in mine:
             del run.deleting[row_key]
