@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from liveproof.abc.store import Table
-from liveproof.backends.sqlite_store import _APPLICATION_ID as APPLICATION_ID
-from liveproof.backends.sqlite_store import _SCHEMA_VERSION as SCHEMA_VERSION
+from liveproof.backends import store_schema
 from liveproof.backends.store_errors import from_os, from_sqlite
 from liveproof.backends.store_file import file_size
 from liveproof.core.paths import Path as KeyPath
@@ -269,18 +268,18 @@ def _connect(path: str, *, immutable: bool) -> sqlite3.Connection:
         connection.execute("BEGIN")
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION_ID:
+        if application != store_schema.APPLICATION_ID:
             raise StoreCorruptError(
                 f"{path} is an SQLite database, but not a liveproof store: its application id is "
                 f"{application:#x}; name another file",
                 path,
             )
-        if version != SCHEMA_VERSION:
-            way_out = "use the liveproof that wrote it"
-            if version < SCHEMA_VERSION:
+        if version != store_schema.FORMAT:
+            way_out = store_schema.way_out(store_schema.made_by(connection))
+            if version < store_schema.FORMAT:
                 way_out = "an update brings it to the format of this one"
             raise StoreVersionError(
-                f"store {path} has format {version}, this liveproof reads {SCHEMA_VERSION}: {way_out}", path
+                f"store {path} has format {version}, this liveproof reads {store_schema.FORMAT}: {way_out}", path
             )
     except BaseException:
         connection.close()

@@ -6,8 +6,8 @@ to be found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from scenarios.live import deletions, folder_watcher_sim, log, maps, process_all, programs, stops
@@ -26,6 +26,8 @@ class Entry:
     executions: int = 10_000
     crashes: int = 0
     """how often the power may fail by itself in a run, before a call that changes something durable"""
+    reaches: Mapping[str, float] = field(default_factory=dict)
+    """points in the runtime's seldom paths, and the share of the executions that must get there"""
 
 
 ORD = ("ORD-1", "ORD-2", "ORD-3", "ORD-4", "ORD-5", "ORD-6")
@@ -59,7 +61,11 @@ SCENARIOS = (
     Entry("folder by walk_dir", ("FEED-1", "FEED-2"), folder_watcher_sim.walk_dir),
     Entry("ProcessAll of the page", ("MODE-1", "MODE-2", "MODE-3", "DUR-3", "RDY-3"), process_all.process_all),
     Entry("updates that race with update_full", ("ORD-1", "ORD-2"), process_all.racing),
-    Entry("failures and cancellations anywhere", ("RDY-1", "RDY-3", "RDY-5", "FAIL-1", "FAIL-2"), stops.trouble),
+    Entry(
+        "failures and cancellations anywhere",
+        ("RDY-1", "RDY-3", "RDY-5", "FAIL-1", "FAIL-2", "FAIL-3"),
+        stops.trouble,
+    ),
     Entry("a stop at any moment", ("MODE-3", "RDY-1", "DUR-3"), stops.stopped),
     Entry("deletions that fail", ("GC-1", "GC-5", "FAIL-2", "DUR-2"), deletions.retried),
     Entry("deletion and re-creation", ("GC-1", "GC-2", "ORD-5"), deletions.recreated),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from liveproof.backends.store_schema import FORMAT
 from liveproof.errors import StoreBusyError, StoreVersionError
 from liveproof_sim import PowerCut, World
 from liveproof_sim.fakes.store import SimStore
@@ -39,6 +40,7 @@ async def any_versions(world: World) -> None:
     for number in range(2):
         source = world.draw(VERSIONS, label=f"version {number}")
         await run(world, source, memo=memo)
+    # Asked here: the restart that comes now counts as a cut.
     world.sometimes("the power failed", world.power.cuts)
     world.sometimes("it did not", not world.power.cuts)
     await recover(world, source, memo=memo)
@@ -118,13 +120,41 @@ async def newer_format(world: World) -> None:
     assert isinstance(store, SimStore)
     store.close()
     before = dict(store.disk.base)
-    store.disk.version = 2
-    with pytest.raises(StoreVersionError, match="format 2"):
+    store.disk.version = FORMAT + 1
+    with pytest.raises(StoreVersionError, match=f"format {FORMAT + 1}"):
         store.reopened()
     assert store.disk.base == before
-    store.disk.version = 1
+    store.disk.version = FORMAT
     world.store = store.reopened()
     await recover(world, A)
+
+
+async def upgraded(world: World) -> None:
+    """A store of an older format is brought to this one, and the power fails meanwhile, perhaps more than once: it is
+    of the old format or of the new one, and has all that was in it."""
+    GROUND.reset(world)
+    outages = world.power.outages
+    world.power.stay()
+    await world.start(app_of(A))
+    world.power.outages = outages
+    store = world.store
+    assert isinstance(store, SimStore)
+    disk = store.disk
+    store.flush()
+    disk.version = FORMAT - 1
+    source = world.draw(VERSIONS, label="version")
+    before = dict(disk.base)
+    formats = [disk.version]
+    for _ in range(2):
+        await run(world, source)
+        formats.append(disk.version)
+        assert disk.version == FORMAT or disk.base == before, "the upgrade was lost, and more with it"
+    assert formats == sorted(formats), f"it went back to an older format: {formats}"
+    world.sometimes("the upgrade was cut short", formats[1] < FORMAT)
+    world.sometimes("twice", formats[2] < FORMAT)
+    world.sometimes("it was not", formats[1] == FORMAT)
+    await recover(world, source)
+    assert disk.version == FORMAT
 
 
 async def two_processes(world: World) -> None:

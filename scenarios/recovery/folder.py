@@ -4,7 +4,8 @@ one catch-up run makes it good (DUR-1), and the next one does nothing (DUR-3).""
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import liveproof as coco
 from liveproof.connectors import localfs
@@ -12,9 +13,11 @@ from liveproof.resources.file import FileLike
 from liveproof_sim import PowerCut, World
 from liveproof_sim.fakes.filesystem import SimPath
 from liveproof_sim.fakes.store import SimStore
-from scenarios.recovery.ground import wrong_with
+from scenarios.recovery.ground import components, wrong_with
 
 FILES = {"a.md": "alpha", "b.md": "beta"}
+EDITS = ("none", "edit", "remove", "rename", "add")
+PAGE = "{}/page.txt"
 
 
 @coco.fn(memo=True)
@@ -27,6 +30,9 @@ async def convert(file: FileLike[Any], target: localfs.DirTarget[Any]) -> None:
     target.declare_file(f"{file.file_path.stem}/page.txt", text.upper(), create_parent_dirs=True)
 
 
+AppOf: TypeAlias = Callable[[SimPath, SimPath], coco.App[..., Any]]
+
+
 def app_of(docs: SimPath, out: SimPath) -> coco.App[[], None]:
     async def main() -> None:
         target = await localfs.mount_dir_target(out)
@@ -35,14 +41,14 @@ def app_of(docs: SimPath, out: SimPath) -> coco.App[[], None]:
     return coco.App("folder", main)
 
 
-def wanted(docs: SimPath) -> dict[str, str]:
+def wanted(docs: SimPath, page: str = PAGE) -> dict[str, str]:
     """The source function."""
-    return {f"{name.removesuffix('.md')}/page.txt": str(text).upper() for name, text in docs.tree().items()}
+    return {page.format(name.removesuffix(".md")): str(text).upper() for name, text in docs.tree().items()}
 
 
-def edit(world: World, docs: SimPath) -> None:
+def edit(world: World, docs: SimPath, kinds: Sequence[str] = EDITS) -> None:
     """One change, of those that people make; the first: none."""
-    kind = world.draw(["none", "edit", "remove", "rename", "add"], label="edit")
+    kind = world.draw(kinds, label="edit")
     names = sorted(docs.tree())
     if kind == "edit" and names:
         (docs / names[0]).write_text("alpha 2")
@@ -54,17 +60,19 @@ def edit(world: World, docs: SimPath) -> None:
         (docs / "d.md").write_text("delta")
 
 
-async def recovered(world: World, docs: SimPath, out: SimPath) -> None:
+async def recovered(world: World, docs: SimPath, out: SimPath, app_of: AppOf = app_of, page: str = PAGE) -> None:
     """One catch-up run makes it good, and another one finds nothing to do."""
     world.power.stay()
     await world.restart(app_of(docs, out))
-    assert out.tree() == wanted(docs), f"{out.tree()}, not {wanted(docs)}"
+    assert out.tree() == wanted(docs, page), f"{out.tree()}, not {wanted(docs, page)}"
     empty = [str(path) for path in out.rglob("*") if path.is_dir() and not any(path.iterdir())]
     assert empty == [], f"directories of nothing: {empty}"
     store = world.store
     assert isinstance(store, SimStore)
-    doubts = [each for each in wrong_with(store, ()) if not each.startswith("a row for")]
-    assert doubts == []
+    known = components(store)
+    orphans = [path for path in known if str(path[-1]).endswith(".md") and path[-1] not in docs.tree()]
+    assert orphans == [], f"the store still knows {orphans}"
+    assert (wrong := wrong_with(store, known)) == [], wrong
     calls: list[str] = []
     # Noted from here on: what changes a file.
     system = world.fs.system
@@ -96,7 +104,9 @@ async def live(world: World) -> None:
             assert out.tree() == wanted(docs), f"{out.tree()}, not {wanted(docs)}"
             edit(world, docs)
             await world.clock.sleep(0.02)
+    # Asked here: the restart that comes now counts as a cut.
     world.sometimes("the power failed", world.power.cuts)
+    world.sometimes("it did not", not world.power.cuts)
     await recovered(world, docs, out)
 
 

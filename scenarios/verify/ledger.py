@@ -64,7 +64,9 @@ class Ledger:
                 return []
             for line in lines:
                 row = json.loads(line)
-                found.append(Result(**{**row, "missed": tuple(row["missed"]), "left": tuple(row["left"])}))
+                tuples = {name: tuple(row[name]) for name in ("missed", "left")}
+                faults = [tuple(each) for each in row["faults"]]
+                found.append(Result(**{**row, **tuples, "faults": faults}))
         except ValueError:
             pass
         return found

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from liveproof_sim.report.coverage import Coverage
 from scenarios.verify import machine
 from scenarios.verify.plan import ENDLESS, ENTRIES, PARTS, PROGRAMS, Part, Piece
-from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, Result
+from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, REACHED_WITHIN, Result
 
 __all__ = ["Run", "render"]
 
@@ -17,7 +18,6 @@ ELSEWHERE = {
     "DET-1": "the first execution of every scenario here was run again and compared event by event",
     "DET-2": "`tests/sim/test_fence.py`",
     "DUR-5": "`tests/contract/test_dur.py`",
-    "FAIL-3": "`tests/contract/test_fail.py`",
     "RDY-4": "`tests/contract/test_rdy.py`",
 }
 """what checks an id that no scenario is made for"""
@@ -72,6 +72,7 @@ def render(run: Run) -> str:
     body = [*_failures(run), *_contract(run)]
     for part in PARTS:
         body += _planted(run, part) if part.planted else _scenarios(run, part)
+    body += _coverage(run)
     return "\n".join([*head, *body, *_zoo(run), *_programs(run), *_unrun(run), *_meaning(), *_how(run)]) + "\n"
 
 
@@ -217,6 +218,40 @@ def _planted(run: Run, part: Part) -> Iterator[str]:
         else:
             found = number(result.executions) if result.ok else "**not found**"
             yield f"| {piece.name} | {found} | {number(piece.executions)} | {cell(result.text)} |"
+
+
+def _coverage(run: Run) -> Iterator[str]:
+    """What faults and crashes have led to."""
+    results = [result for part in PARTS if not part.planted for result in run.done(part.name)]
+    coverage = Coverage()
+    for each in results:
+        faults = {(family, on, phase): (asked, struck) for family, on, phase, asked, struck in each.faults}
+        coverage.add(each.executions, each.points, faults)
+    if not coverage.executions:
+        return
+    yield from ("", "## Faults, and where they led", "")
+    yield (
+        "All scenarios above together. *Points* stand in the runtime's seldom paths; after "
+        f"{REACHED_WITHIN} executions a scenario fails if it has not led to those that it is to lead to, as often as "
+        "it has to."
+    )
+    yield from ("", *coverage.markdown().rstrip().split("\n"))
+    wanted = [
+        (entry.name, point, share, result)
+        for result in results
+        if (entry := ENTRIES.get(_names(result.key))) is not None
+        for point, share in entry.reaches.items()
+    ]
+    if wanted:
+        yield from ("", "| scenario | has to lead to | of its executions, at least | did |", "|---|---|--:|--:|")
+    for name, point, share, result in wanted:
+        got = result.points.get(point, 0) / max(result.executions, 1)
+        yield f"| {name} | {point} | {share:.1%} | {got:.1%} |"
+
+
+def _names(key: str) -> tuple[str, str]:
+    part, _, name = key.partition("/")
+    return part, name
 
 
 def _zoo(run: Run) -> Iterator[str]:

@@ -17,17 +17,20 @@ from liveproof_sim.explore.scenario import place_of
 from liveproof_sim.explore.verdict import StopReason
 from liveproof_sim.report import page
 from liveproof_sim.trace import dump
+from scenarios.live import Entry
 from scenarios.verify.plan import ENDLESS, ENTRIES, PROGRAMS, Piece, Programs
 from tests.sim.dpor.oracle import TooManyError, brute, disagreement, naive, reduced
 from tests.sim.dpor.random_programs import Program, generate, interleavings_min, scenario_of
 
-__all__ = ["FOUND_WITHIN", "PROVED_WITHIN", "Result", "run"]
+__all__ = ["FOUND_WITHIN", "PROVED_WITHIN", "REACHED_WITHIN", "Result", "run", "too_seldom"]
 
 PLAIN_TIMES = 5
 """so many more interleavings there may be where who waits for a lock is a step, before a program is given up"""
 FOUND_WITHIN = 1_000
 PROVED_WITHIN = 20_000
 """executions: of a bug of the zoo by the default portfolio, of its twin by partial-order reduction"""
+REACHED_WITHIN = 200
+"""executions, after which a scenario has to have reached what it is to reach"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class Result:
     unseen: float = 1.0
     excluded_above: float = 1.0
     missed: tuple[str, ...] = ()
+    points: dict[str, int] = field(default_factory=dict)
+    """executions that got to each point in the runtime's seldom paths"""
+    faults: list[tuple[str, str, str, int, int]] = field(default_factory=list)
+    """family, operation and phase; how often it might have struck, and how often it did"""
     cut: bool = False
     """whether the time was up before all was run"""
     token: str = ""
@@ -98,6 +105,9 @@ def _scenario(piece: Piece, seconds: float | None, folder: Path) -> Result:
     else:
         ok = verdict.exit_code == 0
     text = str(verdict)
+    seldom = [] if planted or not ok else too_seldom(entry, verdict)
+    if seldom:
+        ok, text = False, "; ".join(seldom)
     if failure is not None:
         text = str(failure.exception).partition("\n")[0] or type(failure.exception).__name__
     return Result(
@@ -112,10 +122,24 @@ def _scenario(piece: Piece, seconds: float | None, folder: Path) -> Result:
         verdict.unseen,
         verdict.excluded_above,
         tuple(verdict.missed),
+        points=dict(verdict.points),
+        faults=[(*cell, *count) for cell, count in verdict.faults.items()],
         cut=verdict.reason is StopReason.SECONDS,
         token="" if ok or failure is None else failure.token,
         left=() if ok else leave(verdict, entry.scenario, folder, slug(piece)),
     )
+
+
+def too_seldom(entry: Entry, verdict: Verdict) -> list[str]:
+    """What of it proves nothing: points that fewer executions got to than have to, or that none got to."""
+    if verdict.executions < REACHED_WITHIN:
+        return []
+    found = [f"never reached: {point}" for point in verdict.missed]
+    for point, share in entry.reaches.items():
+        got = verdict.points.get(point, 0) / verdict.executions
+        if got < share:
+            found.append(f"{point} is reached by {got:.1%} of the executions, and {share:.1%} have to")
+    return found
 
 
 def _replays(scenario: Scenario, verdict: Verdict) -> bool:

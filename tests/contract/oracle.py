@@ -1,6 +1,6 @@
 """What the store says, read from its file without the runtime's help, against what should be there.
 
-The file's format is documented in ``backends/sqlite_store.py`` (one table ``entry(t, k, v)``), in
+The file's format is documented in ``backends/store_schema.py`` (a table ``entry(t, k, v)``), in
 ``core/paths.py`` (keys) and in ``core/records.py`` (rows). It is decoded here once more, independently, so
 that a mistake made on both ways of the runtime does not cancel out.
 """

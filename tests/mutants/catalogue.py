@@ -32,6 +32,9 @@ PROGRAMS = Scenario("operators.programs")
 BARRIER = Scenario("operators.full_is_a_barrier")
 CHILD = Scenario("operators.deleted_child")
 HANDLES = Scenario("operators.replaced_handles")
+BAD_STORE = Scenario("bad_store.runs")
+ANY_FAULTS = Scenario("any_faults.walked", "calls", 3)
+CANCELLED = Scenario("cancelled.operations")
 
 
 class Mutant(NamedTuple):
@@ -294,5 +297,26 @@ MUTANTS: tuple[Mutant, ...] = (
         "core/component.py",
         "    raw = run.ledger.get(Table.COMPONENT, key)\n    return None if raw is None else decode_record(raw)",
         "    return None",
+    ),
+    Mutant(
+        "a store that can not be read ends the task of a deletion",
+        BAD_STORE,
+        "core/collect.py",
+        "    except Exception as error:  # noqa: BLE001 - the store's",
+        "    except ZeroDivisionError as error:  # noqa: BLE001 - the store's",
+    ),
+    Mutant(
+        "a full update of a component that can not be read never ends",
+        ANY_FAULTS,
+        "core/live.py",
+        "        except Exception as exc:  # noqa: BLE001 - the operation has failed, and the next one must start\n",
+        "        except ZeroDivisionError as exc:\n",
+    ),
+    Mutant(
+        "a stop interrupts submissions that have begun",
+        CANCELLED,
+        "core/component.py",
+        "        if self.is_open and self.task is not None:\n            self.run.scheduler.cancel(self.task)",
+        "        if self.task is not None:\n            self.run.scheduler.cancel(self.task)",
     ),
 )

@@ -94,7 +94,7 @@ def explored(runtime: Path, scenario: Scenario, *, executions: int, seconds: flo
     return Result(told["status"], told["executions"], took, told["how"])
 
 
-def judge(mutant: Mutant, *, executions: int = 3000, seconds: float = 60.0) -> Result:
+def judge(mutant: Mutant, *, executions: int = 3000, seconds: float = 240.0) -> Result:
     """What becomes of a mutant."""
     with mutated(mutant) as runtime:
         return explored(runtime, mutant.scenario, executions=executions, seconds=seconds)

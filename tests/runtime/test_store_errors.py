@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from liveproof.abc.store import Table
-from liveproof.backends import sqlite_store
+from liveproof.backends import store_schema
 from liveproof.backends.sqlite_store import SqliteStore
 from liveproof.errors import (
     StoreBusyError,
@@ -71,7 +71,7 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as raw:
         raw.execute("PRAGMA user_version = 7")
     before = _bytes(tmp_path)
-    _refused(StoreVersionError, path, "format 7", "reads 1", "not changed")
+    _refused(StoreVersionError, path, "format 7", f"reads {store_schema.FORMAT}", "not changed", "(liveproof ")
     assert _bytes(tmp_path) == before
 
 
@@ -95,31 +95,40 @@ def test_a_newer_format_that_only_the_log_knows_of(tmp_path: Path) -> None:
     assert after["store-wal"] == before["store-wal"]
 
 
+def test_a_newer_format_that_does_not_say_who_made_it(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    _filled(path)
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.executescript("DROP TABLE about; PRAGMA user_version = 7")
+    _refused(StoreVersionError, path, "format 7", "use the liveproof that wrote it, or another path")
+
+
 def test_an_older_format_is_upgraded_in_one_transaction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "store"
     _filled(path, rows=3)
-    monkeypatch.setattr(sqlite_store, "_SCHEMA_VERSION", 3)
-    _refused(StoreVersionError, path, "format 1", "reads 3")
+    now = store_schema.FORMAT
+    monkeypatch.setattr(store_schema, "FORMAT", now + 2)
+    _refused(StoreVersionError, path, f"format {now}", f"reads {now + 2}")
 
     def fail(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM entry")
         raise ArithmeticError
 
     steps: dict[int, Callable[[sqlite3.Connection], object]] = {
-        1: lambda connection: connection.execute("UPDATE entry SET v = CAST(v || '!' AS BLOB)"),
-        2: fail,
+        now: lambda connection: connection.execute("UPDATE entry SET v = CAST(v || '!' AS BLOB)"),
+        now + 1: fail,
     }
-    monkeypatch.setattr(sqlite_store, "_UPGRADES", steps)
+    monkeypatch.setattr(store_schema, "UPGRADES", steps)
     with pytest.raises(ArithmeticError):
         SqliteStore(path, durability="process")
-    steps[2] = lambda connection: connection.execute("DELETE FROM entry WHERE k = ?", (b"000002",))
+    steps[now + 1] = lambda connection: connection.execute("DELETE FROM entry WHERE k = ?", (b"000002",))
     store = SqliteStore(path, durability="process")
     assert list(store.scan(Table.STATE, b"")) == [(b"000000", b"0000000000!"), (b"000001", b"1111111111!")]
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as raw:
-        assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+        assert raw.execute("PRAGMA user_version").fetchone() == (now + 2,)
 
 
 # --- damage ---

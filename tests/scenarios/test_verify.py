@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from liveproof.abc.points import POINTS
 from liveproof_sim import replay
 from scenarios import live, recovery
 from scenarios.live import maps
+from scenarios.recovery import catch_up
 from scenarios.verify import work
 from scenarios.verify.ledger import Ledger
 from scenarios.verify.page import Run, render
@@ -104,6 +106,30 @@ def test_a_failure_leaves_what_shows_it_again(tmp_path: Path, monkeypatch: pytes
 def test_a_planted_bug_that_is_not_found_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENTRIES, ("planted", "right"), live.Entry("right", ("FEED-1",), maps.view))
     assert not work.run(Piece("planted", "right", 3), None, tmp_path).ok
+
+
+def test_the_power_fails_in_scenarios_of_recovery(tmp_path: Path) -> None:
+    """What is asked of a scenario reaches the exploration: without crash points nothing would be cut."""
+    result = work.run(Piece("recovery", "states that move", 200), None, tmp_path)
+    assert result.ok, result.text
+    assert result.points["submit.in-doubt"] > 20
+    page = page_of([Piece("recovery", "states that move", 200)], result)
+    assert "| states that move | submit.in-doubt | 20.0% |" in page
+
+
+def test_a_scenario_that_seldom_gets_where_it_must_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = live.Entry("tame", ("DUR-1",), catch_up.any_versions, reaches={"submit.in-doubt": 0.1})
+    monkeypatch.setitem(ENTRIES, ("recovery", "tame"), entry)
+    result = work.run(Piece("recovery", "tame", work.REACHED_WITHIN), None, tmp_path)
+    assert not result.ok
+    assert "submit.in-doubt is reached by 0.0% of the executions, and 10.0% have to" in result.text
+    assert "never reached: the power failed" in result.text
+    assert work.run(Piece("recovery", "tame", 3), None, tmp_path).ok, "too few to say anything"
+
+
+def test_every_point_must_be_reached_by_some_scenario() -> None:
+    wanted = [point for entry in (*live.SCENARIOS, *recovery.SCENARIOS) for point in entry.reaches]
+    assert sorted(dict.fromkeys(wanted)) == sorted(POINTS)
 
 
 def test_a_piece_that_cannot_be_run_fails(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import contextlib
 from liveproof_sim import Status, World, check
 from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.report.coverage import Coverage
-from scenarios.recovery.catch_up import any_versions, containers
+from scenarios.recovery.catch_up import any_versions, containers, retried_delete
 from scenarios.recovery.ground import GROUND, app_of
 
 
@@ -19,6 +19,11 @@ def test_crashes_lead_to_the_points_of_recovery() -> None:
     assert coverage.points["submit.taken-over"] > 12
     assert "settle.failed" in coverage.below(0.01), "nothing fails here"
     assert "| submit.in-doubt: " in coverage.markdown()
+
+
+def test_an_execution_that_is_run_again_to_compare_counts_once() -> None:
+    verdict = check(retried_delete, executions=1)
+    assert verdict.points["collect.kept"] == 1
 
 
 def test_cells_of_the_table_of_faults() -> None:

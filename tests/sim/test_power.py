@@ -16,6 +16,7 @@ import liveproof as coco
 from liveproof.backends import collector
 from liveproof_sim import PowerCut, Status, World, check, replay
 from liveproof_sim.fakes.store import SimStore
+from scenarios.recovery.catch_up import upgraded
 
 
 class Target:
@@ -297,3 +298,28 @@ def test_a_store_that_forgets_is_noticed() -> None:
     assert verdict.failure is not None
     again = replay(scenario, verdict.failure.token)
     assert again.status is Status.FAILED, "a token carries the cut"
+
+
+# ---- a store of an older format
+
+
+class TornUpgrade(SimStore):
+    """Brings its disk to this format in two batches, between which there is half of it."""
+
+    def _bring_up(self) -> None:
+        whole = dict(self.disk.base)
+        self.disk.base = dict(list(whole.items())[::2])
+        self._about_to("write")
+        self.disk.base = whole
+        super()._bring_up()
+
+
+def test_an_upgrade_in_two_parts_is_noticed() -> None:
+    async def torn(world: World) -> None:
+        world.store = TornUpgrade()
+        await upgraded(world)
+
+    verdict = check(torn, executions=300, crash_points="calls", shrinking=False)
+    assert verdict.status is Status.FAILED
+    assert verdict.failure is not None
+    assert "and more with it" in str(verdict.failure.exception)

@@ -3,8 +3,9 @@
 Decisions, measured on 2 shared cores, ext4 on a virtual disk, SQLite 3.40 (microseconds, medians; the
 programs are in the messages of this file's commits):
 
-* **One table, keyed (table, key), WITHOUT ROWID.** Five tables gave the same writes (23 against 24 for two
-  rows) and slower reads (7.5 against 6.9 for one, 0.8 against 0.6 for each row of a scan).
+* **One table for all, keyed (table, key), WITHOUT ROWID** (``store_schema.py``). Five tables gave the same
+  writes (23 against 24 for two rows) and slower reads (7.5 against 6.9 for one, 0.8 against 0.6 for each row
+  of a scan).
 * **Pages of 4 096 bytes.** Two rows, not flushed: 20 with 1 024, 24 with 4 096, 29 with 8 192; flushed:
   296 to 345, 212 to 229, 202.
 * **The log is preallocated** if it will be flushed. A flush of a file that does not grow need not record
@@ -33,11 +34,12 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from liveproof.abc.store import Table, Write
+from liveproof.backends import store_schema
 from liveproof.backends.store_errors import from_os, from_sqlite, is_failed_flush
 from liveproof.backends.store_file import (
     LOG_PREALLOCATED_BYTES,
@@ -52,11 +54,6 @@ from liveproof.errors import StoreCorruptError, StoreUnavailableError, StoreVers
 
 __all__ = ["SqliteStore"]
 
-_APPLICATION_ID = 0x4C505246  # "LPRF"
-_SCHEMA_VERSION = 1
-_UPGRADES: dict[int, Callable[[sqlite3.Connection], object]] = {}
-"""Version → the step to the next one. All steps and the new number are one transaction."""
-
 _HEADER_BYTES = 100
 _PAGE_BYTES = 4096
 _LOG_PAGES_QUIET = LOG_PREALLOCATED_BYTES * 3 // 4 // _PAGE_BYTES
@@ -64,13 +61,6 @@ _LOG_PAGES_QUIET = LOG_PREALLOCATED_BYTES * 3 // 4 // _PAGE_BYTES
 _LOG_PAGES_MAX = 16_384
 """64 MiB: past it SQLite checkpoints within a write, should ``maintain`` never be called."""
 
-_CREATE = """
-CREATE TABLE entry (
-    t INTEGER NOT NULL,
-    k BLOB NOT NULL CHECK (typeof(k) = 'blob'),
-    v BLOB NOT NULL CHECK (typeof(v) = 'blob'),
-    PRIMARY KEY (t, k)
-) WITHOUT ROWID"""
 _GET = "SELECT v FROM entry WHERE t = ? AND k = ?"
 _PUT = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?)"
 _PUTS_AT_ONCE = 8
@@ -320,7 +310,7 @@ class SqliteStore:
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if application == version == tables == 0:
                 return 0  # creation was cut short before its one transaction
-            if application != _APPLICATION_ID:
+            if application != store_schema.APPLICATION_ID:
                 raise StoreCorruptError(
                     f"{self._path} is an SQLite database, but not a liveproof store: its application id is "
                     f"{application:#x}; it was not changed: choose another path",
@@ -329,15 +319,15 @@ class SqliteStore:
             (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
             if log_bytes == 0 and file_bytes % page_bytes:  # SQLite would read zeros for the rest
                 raise self._damaged("its last page is cut short")
-            known = all(step in _UPGRADES for step in range(version, _SCHEMA_VERSION))
-            if version > _SCHEMA_VERSION or not known:
+            known = version > 0 and all(step in store_schema.UPGRADES for step in range(version, store_schema.FORMAT))
+            if version > store_schema.FORMAT or not known:
+                way_out = store_schema.way_out(store_schema.made_by(connection))
                 raise StoreVersionError(
-                    f"store {self._path} has format {version}, this liveproof reads {_SCHEMA_VERSION}; it "
-                    "was not changed: use the liveproof that wrote it, or another path to build it anew",
+                    f"store {self._path} has format {version}, this liveproof reads {store_schema.FORMAT}; it "
+                    f"was not changed: {way_out}, or another path to build it anew",
                     self._path,
                 )
-            if version == _SCHEMA_VERSION:
-                connection.execute("SELECT t, k, v FROM entry LIMIT 1").fetchone()
+            connection.execute("SELECT t, k, v FROM entry LIMIT 1").fetchone()
             return int(version)
 
     def _damaged(self, cause: str) -> StoreCorruptError:
@@ -368,15 +358,9 @@ class SqliteStore:
                 self._path,
             )
         writer.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}").fetchone()
-        if version < _SCHEMA_VERSION:
+        if version < store_schema.FORMAT:
             writer.execute("BEGIN IMMEDIATE")
-            if version == 0:
-                writer.execute(_CREATE)
-                writer.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            else:
-                for step in range(version, _SCHEMA_VERSION):
-                    _UPGRADES[step](writer)
-            writer.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            store_schema.bring_up(writer, version)
             writer.execute("COMMIT")
         (busy, _, _) = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if self._power and not busy:
@@ -420,7 +404,7 @@ class SqliteStore:
         The log's header and its directory entry are on the device then, and all that was committed before.
         """
         self._flush_commits(True)
-        self._writer.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        self._writer.execute(f"PRAGMA user_version = {store_schema.FORMAT}")
         self._flush_commits(False)
         self._log_pages += 1
         self._unflushed = False

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["collect", "delete_component"]
 
+UNREAD = "(unknown)"
+"""In the place of a component's name, if the store that knows it can not be read."""
+
 TOGETHER_MAX = 512
 """Components that one cycle deletes at the same time."""
 
@@ -185,6 +188,9 @@ async def delete_component(run: Run, key: bytes, *, owner: int | None) -> list[F
                 run.deleting[row_key] = ended
                 mine.append(row_key)
         return await _delete_rows(run, [row for row in rows if run.deleting[row[0]] is ended])
+    except Exception as error:  # noqa: BLE001 - the store's, if it can't be read: told as that of any deletion
+        path = run.path_of(key)
+        return [Failure(path, max(0, len(path) - 1) if owner is None else owner, UNREAD, error)]
     finally:
         for row_key in mine:
             del run.deleting[row_key]

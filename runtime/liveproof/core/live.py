@@ -122,14 +122,14 @@ class LiveController:
         enter(ComponentContext(self.site, self.site.frame, self.handlers, live_operator=True))
         await run.drain_live(self.key)
         await run.deleted(self.key)
-        if run.version(self.key):
-            self._record = load_record(run, self.key)
         run.controllers[self.key] = self
         error: BaseException | None = None
         operator = LiveComponentOperator(self)
         try:
             if self._told_to_end or run.stopping:
                 raise StoppedError(f"live component {format_path(self.path)} was not started")
+            if run.version(self.key):
+                self._record = load_record(run, self.key)
             if self._record is None:
                 record = ComponentRecord(owner=self.owner, processor=self.processor)
                 run.put_record(self.key, record)
@@ -326,6 +326,12 @@ class LiveController:
                     self.run.scheduler.unpark(task)
 
     def _start_full(self, op: Operation) -> None:
+        try:
+            # First of all: if the store can't be read, what is known of the children stands.
+            record = load_record(self.run, self.key)
+        except Exception as exc:  # noqa: BLE001 - the operation has failed, and the next one must start
+            self.run.scheduler.spawn(self._failed_to_start(op, exc), name="liveproof: failure")
+            return
         run = self.run
         self._below.clear()
         self._stale.clear()
@@ -359,7 +365,7 @@ class LiveController:
             rival={} if first is None else first,
             rank=self._rank(op),
             on_end=full_ended,
-            record=load_record(run, self.key),
+            record=record,
         )
         cycle.processor = self.processor
         cycle.existed, self._existed = self._existed, True
@@ -369,14 +375,17 @@ class LiveController:
     def _start_update(self, op: Operation) -> None:
         try:
             self._try_start_update(op)
-        except Exception as exc:  # noqa: BLE001 - the operation has failed, and the next one must start
+        except Exception as exc:  # noqa: BLE001 - as above
             self.run.scheduler.spawn(self._failed_to_start(op, exc), name="liveproof: failure")
 
     async def _failed_to_start(self, op: Operation, exc: Exception) -> None:
         call = _call_of(op)
-        assert call.sub is not None, "an update has a sub-path"
-        assert call.fn is not None, "an update has a function"
-        counter = self.run.stats.of(display_name(call.fn))
+        if call.sub is None:  # A full update is a cycle of this component itself.
+            path, parent, processor, kind = self.path, self.path[: self.owner], self.processor, self.kind
+        else:
+            assert call.fn is not None, "an update has a function"
+            path, parent, processor, kind = self.path + call.sub, self.path, display_name(call.fn), "mount"
+        counter = self.run.stats.of(processor)
         counter.num_execution_starts += 1
         counter.num_errors += 1
         error: BaseException | None = exc
@@ -385,10 +394,10 @@ class LiveController:
                 exc,
                 call.handlers,
                 env_name=self.run.env_name,
-                path=self.path + call.sub,
-                processor=display_name(call.fn),
-                kind="mount",
-                parent=self.path,
+                path=path,
+                processor=processor,
+                kind=kind,
+                parent=parent,
             )
         finally:
             self.finished(op, error)

@@ -164,7 +164,7 @@ class Explorer(Runner):
         try:
             for number in range(0 if outcome.cut else reruns(outcome.steps)):
                 kept = scattered(number)
-                compare(outcome, self.once(Positions(outcome.taken), record=True))
+                compare(outcome, self.once(Positions(outcome.taken), record=True, counted=False))
                 del kept
         finally:
             self.settings = whole

@@ -47,14 +47,16 @@ class Runner:
         self.with_world = takes_world(scenario)
         self._executions = 0
 
-    def once(self, search: Strategy, *, record: bool = False, seed: int = 0) -> Outcome:
-        """One execution. Call inside :func:`exploring`."""
+    def once(
+        self, search: Strategy, *, record: bool = False, seed: int = 0, counted: bool = True
+    ) -> Outcome:
+        """One execution. Call inside :func:`exploring`. ``counted``: whether what it reaches is noted."""
         return execute(
             self.scenario,
             Choices(search, seed=seed),
             self.settings,
             with_world=self.with_world,
-            reached=self.reached,
+            reached=self.reached if counted else None,
             record=record,
         )
 

@@ -9,6 +9,8 @@ Physics. The *disk* holds what is durable (``base``) and, in order, the batches 
   does not claim to survive a power cut.
 - A flush that fails leaves the tail as it was, for a cut to decide on, and the store refuses to write.
 - A store that is open on a disk keeps others out, until it is closed or its process is gone.
+- A disk of an older format is brought to this one by the first call (the real store does it when it is opened), in
+  one batch: a cut leaves the old format or the new one. A newer one is refused.
 
 Checked against SQLite: ``tests/durability/test_store_kill.py``.
 """
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from liveproof.abc.store import Table, Write
+from liveproof.backends.store_schema import FORMAT
 from liveproof.errors import StoreBusyError, StoreFullError, StoreUnavailableError, StoreVersionError
 from liveproof_sim.kernel.power import Outage
 
@@ -31,7 +34,8 @@ Strike: TypeAlias = Callable[[str, str, str], bool]
 """Asked at each operation: fault family, operation, phase. Whether the fault strikes now."""
 
 PATH = "/simulated/store.db"
-VERSION = 1
+OLDEST = 1
+"""The oldest format that can be brought to this one."""
 
 
 @dataclass(slots=True)
@@ -43,7 +47,9 @@ class Disk:
     """written, in order, and not flushed"""
     journaled: list[Batch] = field(default_factory=list)
     """noted, in order, since the last write"""
-    version: int = VERSION
+    version: int = FORMAT
+    upgrading: bool = False
+    """whether the batch that brings it to this format is written, and not flushed"""
     holder: SimStore | None = None
     """who has it open"""
 
@@ -52,6 +58,12 @@ class Disk:
         kept = len(self.tail)
         for length in range(kept, -1 if outage is Outage.POWER else kept - 1, -1):
             yield _applied(self.base, self.tail[:length])
+
+    def legal_formats(self, outage: Outage = Outage.POWER) -> list[int]:
+        """Which format it may be of after a cut now."""
+        if not self.upgrading:
+            return [self.version]
+        return [FORMAT, self.version] if outage is Outage.POWER else [FORMAT]
 
     def settle(self, length: int) -> None:
         """The first ``length`` batches of the tail are durable, the others gone."""
@@ -95,9 +107,9 @@ class SimStore:
                 "stop it or close the store there, or give this one its own path",
                 PATH,
             )
-        if self.disk.version != VERSION:
+        if not OLDEST <= self.disk.version <= FORMAT:
             raise StoreVersionError(
-                f"store {PATH} has format {self.disk.version}, this liveproof reads {VERSION}; it was not "
+                f"store {PATH} has format {self.disk.version}, this liveproof reads {FORMAT}; it was not "
                 "changed: use the liveproof that wrote it, or another path to build it anew",
                 PATH,
             )
@@ -160,11 +172,7 @@ class SimStore:
         if self._struck("store.eio", "write", "before"):
             raise _io_error("write")
         if self._struck("store.enospc", "write", "before") or self._too_much(writes):
-            raise StoreFullError(
-                f"cannot write store {PATH}: the device is full; what was written before is intact: free some "
-                "space and try again",
-                PATH,
-            )
+            raise _full("write")
         if writes:
             _apply(self._now, writes)
             self.disk.tail.append(writes)
@@ -223,6 +231,9 @@ class SimStore:
         """Fall back to one of the legal states, and be gone."""
         disk = self.disk
         self._closed = True
+        formats = disk.legal_formats(outage)
+        disk.version = formats[draw("store: upgrade lost", len(formats)) if len(formats) > 1 else 0]
+        disk.upgrading = False
         if outage is Outage.PROCESS:
             disk.holder = None
             return
@@ -233,7 +244,7 @@ class SimStore:
 
     def reopened(self) -> SimStore:
         """The store of the next process on this disk, set up as this one."""
-        made = SimStore(
+        made = type(self)(
             self.disk, durability=self.durability, capacity=self.capacity, journal_bytes=self._room
         )
         made.before_call, made.strike = self.before_call, self.strike
@@ -264,6 +275,20 @@ class SimStore:
     def _require_open(self) -> None:
         if self._closed:
             raise RuntimeError(f"store {PATH} is closed: open it again")
+        if self.disk.version != FORMAT:
+            self._bring_up()
+
+    def _bring_up(self) -> None:
+        """Bring the disk to this format."""
+        self._about_to("upgrade")
+        if self._struck("store.eio", "upgrade", "before"):
+            raise _io_error("open")
+        if self._struck("store.enospc", "upgrade", "before"):
+            raise _full("open")
+        self.disk.upgrading = True
+        if self._power:
+            self._about_to("flush")
+        self.disk.version, self.disk.upgrading = FORMAT, False
 
     def _require_whole(self) -> None:
         if self._broken is not None:
@@ -289,6 +314,14 @@ def _io_error(doing: str) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"cannot {doing} store {PATH}: disk I/O error (SQLITE_IOERR); check the device, and any quota or "
         "limit on file sizes",
+        PATH,
+    )
+
+
+def _full(doing: str) -> StoreFullError:
+    return StoreFullError(
+        f"cannot {doing} store {PATH}: the device is full; what was written before is intact: free some space "
+        "and try again",
         PATH,
     )
 

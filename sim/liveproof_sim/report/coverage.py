@@ -3,7 +3,7 @@ stayed empty, and the points in the runtime's seldom paths with the share of exe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from liveproof.abc.points import POINTS
 from liveproof_sim.explore.verdict import Verdict
@@ -12,20 +12,27 @@ __all__ = ["Coverage"]
 
 
 class Coverage:
-    """Of the verdicts of several explorations together."""
+    """Of several explorations together."""
 
-    def __init__(self, verdicts: Sequence[Verdict]) -> None:
-        self.executions = sum(verdict.executions for verdict in verdicts)
+    def __init__(self, verdicts: Sequence[Verdict] = ()) -> None:
+        self.executions = 0
         self.points = dict.fromkeys(POINTS, 0)
         """executions that got to each point"""
         self.faults: dict[tuple[str, str, str], tuple[int, int]] = {}
         """family, operation, phase → how often it might have struck, and how often it did"""
         for verdict in verdicts:
-            for point, count in verdict.points.items():
-                self.points[point] += count
-            for cell, (asked, struck) in verdict.faults.items():
-                before = self.faults.get(cell, (0, 0))
-                self.faults[cell] = (before[0] + asked, before[1] + struck)
+            self.add(verdict.executions, verdict.points, verdict.faults)
+
+    def add(
+        self, executions: int, points: Mapping[str, int], faults: Mapping[tuple[str, str, str], tuple[int, int]]
+    ) -> None:
+        """One more exploration: what its verdict says."""
+        self.executions += executions
+        for point, count in points.items():
+            self.points[point] += count
+        for cell, (asked, struck) in faults.items():
+            before = self.faults.get(cell, (0, 0))
+            self.faults[cell] = (before[0] + asked, before[1] + struck)
 
     def empty(self) -> list[str]:
         """Cells in which something might have struck, and never did."""

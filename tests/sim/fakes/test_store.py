@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveproof.abc.store import Table, Write
+from liveproof.backends.store_schema import FORMAT
 from liveproof.errors import StoreBusyError, StoreFullError, StoreUnavailableError, StoreVersionError
 from liveproof.testing.store import check_store
 from liveproof_sim.fakes.store import Contents, Disk, SimStore
@@ -120,8 +121,8 @@ def test_a_disk_has_one_writer_until_that_is_gone() -> None:
     second = SimStore(disk)
     second.crash(lambda _label, _options: 0, Outage.PROCESS)
     SimStore(disk).close()
-    disk.version = 2
-    with pytest.raises(StoreVersionError, match="format 2"):
+    disk.version = FORMAT + 1
+    with pytest.raises(StoreVersionError, match=f"format {FORMAT + 1}"):
         SimStore(disk)
 
 
