@@ -175,8 +175,8 @@ class Sharing:
             self._search.include(frame, ask.sequence, ask.then)
 
     def _open_a_branch(self) -> None:
-        """A stack for the first branch of the deepest node that has one to hand out."""
-        for node in self._nodes[::-1]:
+        """A stack for the first branch of the highest node that has one to hand out: much is below it."""
+        for node in self._nodes[:]:
             frame = node.frame
             if self._settled(node) or node.waits:
                 continue
