@@ -78,27 +78,21 @@ def check(
     """
     if not __debug__:
         raise OptionError("the simulator needs its assertions: run Python without -O")
-    limits = Limits(steps=steps, lateness_ns=round(lateness * 1e9))
-    if crashes < 0:
-        raise OptionError(f"crashes must be at least 0, not {crashes}")
-    search = make(strategy)
+    search = _search(strategy, fidelity)
     settings = Settings(
         _member(Fidelity, fidelity),
         _member(Timers, timers),
-        limits,
+        Limits(steps=steps, lateness_ns=round(lateness * 1e9)),
         seed,
         leaks,
-        Outages(_member(Points, crash_points), crashes),
+        _outages(crash_points, crashes),
         reduced=search.reduced,
         instrument=_instrumented(scenario, search, instrument),
     )
-    _require_any_order(search, settings)
     reasons = _reasons(search, workers) if why else None
     explorer = Explorer(scenario, search, settings, seed=seed, processes=processes)
     with shown(name_of(scenario), executions, on=progress) as told:
-        verdict = explorer.run(
-            executions=executions, seconds=seconds, workers=workers, told=told, resume=resume
-        )
+        verdict = explorer.run(executions=executions, seconds=seconds, workers=workers, told=told, resume=resume)
     if reasons is not None:
         verdict.why = reasons.told(scenario)
     if verdict.failure is not None:
@@ -124,11 +118,19 @@ def _reasons(search: Search, workers: int) -> Why:
     return search.why
 
 
-def _require_any_order(search: Search, settings: Settings) -> None:
-    if search.reduced and settings.fidelity is Fidelity.FIFO:
+def _search(strategy: str | Search, fidelity: str | Fidelity) -> Search:
+    search = make(strategy)
+    if search.reduced and _member(Fidelity, fidelity) is Fidelity.FIFO:
         raise OptionError(
             f"{search.name} reduces the orders of ready tasks, and fidelity='fifo' leaves one: use 'dfs'"
         )
+    return search
+
+
+def _outages(points: str | Points, crashes: int) -> Outages:
+    if crashes < 0:
+        raise OptionError(f"crashes must be at least 0, not {crashes}")
+    return Outages(_member(Points, points), crashes)
 
 
 def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
