@@ -76,8 +76,6 @@ def check(
         ResumeError: other code wrote the file, or it is damaged.
         WorkerError: a worker died.
     """
-    if not __debug__:
-        raise OptionError("the simulator needs its assertions: run Python without -O")
     search = _search(strategy, fidelity)
     settings = Settings(
         _member(Fidelity, fidelity),
@@ -119,6 +117,8 @@ def _reasons(search: Search, workers: int) -> Why:
 
 
 def _search(strategy: str | Search, fidelity: str | Fidelity) -> Search:
+    if not __debug__:
+        raise OptionError("the simulator needs its assertions: run Python without -O")
     search = make(strategy)
     if search.reduced and _member(Fidelity, fidelity) is Fidelity.FIFO:
         raise OptionError(
