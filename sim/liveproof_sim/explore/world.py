@@ -20,6 +20,7 @@ from liveproof_sim.fakes.filesystem import Files, SimFileSystem, Trouble
 from liveproof_sim.fakes.log import Commit, Log
 from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.fakes.targets import TARGETS, Applied, Target
+from liveproof_sim.kernel.accesses import WORLD
 from liveproof_sim.kernel.choices import SWARM, Calming, Kind
 from liveproof_sim.kernel.fence import EPOCH_NS
 from liveproof_sim.kernel.guards import until
@@ -80,6 +81,8 @@ class World:
     def calm(self) -> None:
         """Stop the trouble: from now on no fault strikes, no timer is late, and what is ready runs first in,
         first out. For ``converges``: what must be so in the end is asked of a world that is kind."""
+        if self._loop.accesses is not None:  # whoever runs later runs in another order
+            self._loop.accesses.write(WORLD)
         self._loop.choices.calm = True
 
     @property

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from liveproof_sim.errors import PowerCut
+from liveproof_sim.kernel.accesses import WORLD
 from liveproof_sim.kernel.choices import Entry, Kind
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.modes import SimTimer
@@ -209,6 +210,8 @@ class Power:
         self.cuts += 1
         boot.dead = True
         loop = self._loop
+        if loop.accesses is not None:  # what others would have done, they have not
+            loop.accesses.write(WORLD)
         if not self._graves:
             self._refuse_the_dead()
         self._graves.append(boot)

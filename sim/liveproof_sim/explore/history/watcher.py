@@ -109,6 +109,8 @@ class Watcher(Observer):
         causes = self._causes
         self._entry = entry
         process, enabled_by = (CLOCK, causes.barrier) if entry is None else causes.of(entry)
+        if self._loop.choices.calm:  # nobody chooses any more: all that was is before it
+            enabled_by |= (1 << self._count) - 1
         self._process, self._enabled_by = process, enabled_by
         causes.running, causes.step = process, self._count if self._relating else -1
         self._guards = len(self._loop.guards)
