@@ -1,4 +1,6 @@
-"""An exploration in parts, in whatever order they are run: the classes of one process. Not in use: see the module."""
+"""An exploration in parts, in whatever order they are run: the classes of one process.
+
+Not in use: a longer search of this kind found one that lost a class."""
 
 from __future__ import annotations
 

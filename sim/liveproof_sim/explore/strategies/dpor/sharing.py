@@ -1,7 +1,7 @@
 """One exploration shared by several processes: who owns what of its tree, and what is handed out next.
 
-**Not in use.** Of 168 explorations by two to five hands in random order, one missed a class (27 of 28 of lastzero(4),
-seed 106 of the search for it). Until that is understood ``Dpor.shareable`` is false, and workers are refused.
+**Not in use.** Of 168 explorations by two to five hands in random order, one missed a class (27 of 28 of lastzero(4)).
+Until that is understood ``Dpor.shareable`` is false, and workers are refused.
 
 A unit is what begins with a prefix (see ``units.py``). The frames of all prefixes that were handed out are kept here,
 each once, as the nodes of a tree; what is below is the stack of whoever runs the unit. When somebody is idle and
