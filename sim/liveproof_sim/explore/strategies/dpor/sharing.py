@@ -1,15 +1,15 @@
 """One exploration shared by several processes: who owns what of its tree, and what is handed out next.
 
-**Not in use.** Of 168 explorations by two to five hands in random order, one missed a class (27 of 28 of lastzero(4)).
-Until that is understood ``Dpor.shareable`` is false, and workers are refused.
+**Not in use.** Of 168 explorations by two to five hands in random order, one missed a class (27 of 28 of
+lastzero(4)). Until that is understood, ``Dpor.shareable`` is false and workers are refused.
 
 A unit is what begins with a prefix (see ``units.py``). The frames of all prefixes that were handed out are kept here,
 each once, as the nodes of a tree; what is below is the stack of whoever runs the unit. When somebody is idle and
 there is no other work, the next stack that comes back is split at its shallowest frame with something left to run:
 that frame and those above become nodes, and each branch that is left in the node's tree is a unit.
 
-Why no class should be lost. A step goes to sleep in a node only when all that begins with it was run, and all races of that
-are known: a branch that is handed out later may leave to it what begins with it, and has been told how else to
+Why no class should be lost. A step goes to sleep in a node only when all that begins with it was run, and all
+races of that are known: a branch that is handed out later may leave to it what begins with it, and has been told how else to
 begin. What is still being run does not sleep. (It must not: what its races are yet to ask of a later branch would
 come when that has ended.) So each unit runs all but what had been run when it was handed out. A race whose first step
 is in the prefix is told to the owner of that node, who adds what it asks for, unless a branch that was ever handed
