@@ -8,13 +8,13 @@ each once, as the nodes of a tree; what is below is the stack of whoever runs th
 there is no other work, the next stack that comes back is split at its shallowest frame with something left to run:
 that frame and those above become nodes, and each branch that is left in the node's tree is a unit.
 
-Why no class should be lost. A step goes to sleep in a node only when all that begins with it was run, and all
-races of that are known: a branch that is handed out later may leave to it what begins with it, and has been told how else to
-begin. What is still being run does not sleep. (It must not: what its races are yet to ask of a later branch would
-come when that has ended.) So each unit runs all but what had been run when it was handed out. A race whose first step
-is in the prefix is told to the owner of that node, who adds what it asks for, unless a branch that was ever handed
-out there stands for it. A node ends when all below it has ended and nothing was added. That is the condition at
-which the search in one process leaves a prefix. A branch is handed out only when the one before has reported the
+Why no class should be lost. A step goes to sleep in a node only when all that begins with it was run, and all races
+of that are known: a branch that is handed out later may leave to it what begins with it, and has been told how else
+to begin. What is still being run does not sleep. (It must not: what its races are yet to ask of a later branch would
+come when that has ended.) So each unit runs all but what had been run when it was handed out. A race whose first
+step is in the prefix is told to the owner of that node, who adds what it asks for, unless a branch that was ever
+handed out there stands for it. A node ends when all below it has ended and nothing was added. That is the condition
+at which the search in one process leaves a prefix. A branch is handed out only when the one before has reported the
 step that it turned out to be, so that races can be compared with it.
 
 What it costs: two units that are run at the same time may run the same class. What tells classes apart is kept, 12
