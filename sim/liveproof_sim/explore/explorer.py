@@ -94,6 +94,8 @@ class Explorer(Runner):
         self._began = self._clock()
         if resume is not None:
             self._resume(Path(resume))
+        if isinstance(self.search, Dpor):
+            self.search.keep_classes |= workers > 1
         with exploring(self.scenario, self.settings), quiet_collector(), self._interruptible():
             failed = None if self.search.exhausted() else self._first()
             if failed:

@@ -128,4 +128,4 @@ def test_options() -> None:
     with pytest.raises(OptionError, match="fifo"):
         check(spinning, strategy="dpor", fidelity="fifo")
     with pytest.raises(OptionError, match="workers=1"):
-        check(spinning, strategy="dpor:preemptions=1", workers=2)
+        check(spinning, strategy="dpor", workers=2)

@@ -45,8 +45,6 @@ FREE = (CLOCK, LANE)
 class FewPreemptions(Dpor):
     """See the module."""
 
-    shareable = False  # what tells classes apart would have to be in one place
-
     def __init__(
         self, preemptions: int, depth: int = 2000, *, faults: int | None = None, crashes: int | None = None
     ) -> None:

@@ -1,20 +1,25 @@
 """One exploration shared by several processes: who owns what of its tree, and what is handed out next.
 
+**Not in use.** Of 168 explorations by two to five hands in random order, one missed a class (27 of 28 of
+lastzero(4)). Until that is understood, ``Dpor.shareable`` is false and workers are refused.
+
 A unit is what begins with a prefix (see ``units.py``). The frames of all prefixes that were handed out are kept here,
 each once, as the nodes of a tree; what is below is the stack of whoever runs the unit. When somebody is idle and
 there is no other work, the next stack that comes back is split at its shallowest frame with something left to run:
 that frame and those above become nodes, and each branch that is left in the node's tree is a unit.
 
-Why no class is lost, and none run twice. A branch is handed out from a node only when the one before has reported
-the step that it turned out to be: then that is in the node's sleep set, as if it had been explored, so later ones
-leave to it what begins with it. Each unit runs all that its own sleep set does not leave to others, whenever it
-does so. A race whose first step is in the prefix is told to the owner of that node, who adds what it asks for unless
-a branch that was ever handed out there, or is to be, stands for it; a node ends when all below it has ended and
-nothing was added. That is the condition at which the search in one process leaves a prefix.
+Why no class should be lost. A step goes to sleep in a node only when all that begins with it was run, and all races
+of that are known: a branch that is handed out later may leave to it what begins with it, and has been told how else
+to begin. What is still being run does not sleep. (It must not: what its races are yet to ask of a later branch would
+come when that has ended.) So each unit runs all but what had been run when it was handed out. A race whose first
+step is in the prefix is told to the owner of that node, who adds what it asks for, unless a branch that was ever
+handed out there stands for it. A node ends when all below it has ended and nothing was added. That is the condition
+at which the search in one process leaves a prefix. A branch is handed out only when the one before has reported the
+step that it turned out to be, so that races can be compared with it.
 
-What differs: a branch may be handed out before a race elsewhere has shown how its unit had best begin, so some
-executions may run into the sleep set that in one process would not have been begun. They are given up, and counted
-as ``redundant``. Which of several failures is seen first depends on the machine; whether there is one does not.
+What it costs: two units that are run at the same time may run the same class. What tells classes apart is kept, 12
+bytes for each, and a class that comes again is counted as ``redundant``. Which of several failures is seen first
+depends on the machine; whether there is one does not.
 
 Roads not taken. *Splitting at a fixed depth*: nothing is known of where the work is. *A common table of the classes
 that were run*: units overlap, and the table grows with the classes.
@@ -25,7 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from liveproof_sim.explore.history import Event
-from liveproof_sim.explore.strategies.dpor.frames import Frame, share_of
+from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, share_of
 from liveproof_sim.explore.strategies.dpor.search import Dpor
 from liveproof_sim.explore.strategies.dpor.tree import Branch
 from liveproof_sim.explore.strategies.dpor.units import Ask, Report, Unit, UnitSearch
@@ -36,7 +41,9 @@ __all__ = ["Sharing", "part_of"]
 
 def part_of(search: Dpor) -> UnitSearch:
     """What runs units of it."""
-    return UnitSearch(**search.options(), source=search.name == "dpor-source")
+    part = UnitSearch(**search.options(), source=search.name == "dpor-source")
+    part.keep_classes = True
+    return part
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +55,8 @@ class _Node:
     step: Event | None
     below: int = 0
     """nodes and stacks right below that have not ended"""
+    going: Sleep = field(default_factory=dict)
+    """steps that it was left by and that are still being run"""
     waits: bool = False
     """for what the branch that was handed out last turns out to be"""
     deferred: list[Ask] = field(default_factory=list)
@@ -141,7 +150,7 @@ class Sharing:
             if wanted and len(self._idle) == 1:
                 self._split(self._idle.pop())
         elif stack.above is not None:
-            self._ended(stack.above)
+            self._ended(stack.above, stack.step)
         if self.over:
             self._search.finish()
 
@@ -154,7 +163,7 @@ class Sharing:
             stack.step = report.event
             node.waits = False
             if report.event is not None:
-                node.frame.sleep[report.event.label] = report.event
+                node.going[report.event.label] = report.event
                 node.frame.explored.append(report.event.label)
         path = _path(node)
         for ask in report.asks:
@@ -162,13 +171,14 @@ class Sharing:
         for each in path:
             if not each.waits:
                 for ask in each.deferred:
-                    self._include(each.frame, ask)
+                    self._include(each, ask)
                 each.deferred.clear()
 
-    def _include(self, frame: Frame, ask: Ask) -> None:
+    def _include(self, node: _Node, ask: Ask) -> None:
+        frame = replace(node.frame, sleep={**node.frame.sleep, **node.going})  # the tree is the node's own
         if ask.branches:
             known = [*frame.sleep, *(branch.label for branch in frame.tree)]
-            frame.tree[:0] = [branch for branch in ask.branches if branch.label not in known]
+            node.frame.tree[:0] = [branch for branch in ask.branches if branch.label not in known]
         elif ask.process:
             self._search.include_one(frame, ask.process)
         else:
@@ -200,7 +210,7 @@ class Sharing:
             node.below = 1
             self._nodes.append(node)
             if frame.event is not None:
-                frame.sleep[frame.event.label] = frame.event
+                node.going[frame.event.label] = frame.event
                 frame.explored.append(frame.event.label)
             above, step = node, frame.event
             frame.branch = frame.event = None
@@ -210,20 +220,24 @@ class Sharing:
         else:
             above.below = 0
 
-    def _ended(self, node: _Node) -> None:
-        """Something right below has ended."""
+    def _ended(self, node: _Node, step: Event | None) -> None:
+        """All that begins with this step was run; None: it did not come to that."""
         node.below -= 1
+        if step is not None:
+            node.going.pop(step.label, None)  # two branches may have turned out to be the same step
+            node.frame.sleep[step.label] = step
         self._settled(node)
 
     def _settled(self, node: _Node) -> bool:
         """Whether nothing is left to run from there; then it goes, and those above that only waited for it."""
         frame = node.frame
-        frame.tree = [branch for branch in frame.tree if branch.label not in frame.sleep]
+        known = {**frame.sleep, **node.going}
+        frame.tree = [branch for branch in frame.tree if branch.label not in known]
         if node.below or frame.tree:
             return False
         self._nodes.remove(node)
         if node.above is not None:
-            self._ended(node.above)
+            self._ended(node.above, node.step)
         return True
 
 
