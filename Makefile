@@ -21,7 +21,7 @@ help:
 	@echo "make demo     the folder watcher, live, then in the simulator"
 	@echo "make test     the tests; some of them: make test ARGS='-k name'"
 	@echo "make check    lint, types and imports: ruff, mypy --strict, the layers"
-	@echo "make verify   the long verification; writes reports/proofs.md and reports/verification.md; all of it: ARGS='--executions 10000'"
+	@echo "make verify   the long verification; writes reports/verification.md; longer: ARGS='--executions 10000 --proof-seconds 120'"
 	@echo "make bench    the benchmarks; writes reports/benchmarks.md and reports/simulator-speed.md"
 	@echo "make lock     lock the newest versions of what the project is developed with"
 	@echo "make clean    remove what the other targets made"
@@ -46,7 +46,6 @@ imports: .venv/.installed
 
 # As much as two idle cores do in less than twenty minutes. The last of two options counts: ARGS may ask for more.
 verify: .venv/.installed
-	@.venv/bin/python -m scenarios.proofs --jobs $(WORKERS)
 	@.venv/bin/python -m scenarios.verify --jobs $(WORKERS) --executions 2000 $(ARGS)
 
 # What things cost, then liveproof side by side with cocoindex, which is asked to send no statistics.

@@ -14,7 +14,7 @@ from scenarios.verify import machine
 from scenarios.verify.crew import crew
 from scenarios.verify.ledger import Ledger, digest
 from scenarios.verify.page import Run, render
-from scenarios.verify.plan import Piece, pieces
+from scenarios.verify.plan import PROOF_SECONDS, Piece, pieces
 from scenarios.verify.work import Result
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +34,9 @@ def arguments() -> argparse.Namespace:
         prog="python -m scenarios.verify", description="Run the long verification, and write the page about it."
     )
     parser.add_argument("--executions", type=_count, metavar="N", help="of each scenario (default: its own number)")
+    parser.add_argument(
+        "--proof-seconds", type=_count, default=PROOF_SECONDS, metavar="S", help="for each program to be proved"
+    )
     parser.add_argument("--only", metavar="NAME", help="what has this in its name; the page goes to build/")
     parser.add_argument("--minutes", type=float, metavar="M", help="what has not begun by then is not run")
     parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="processes (default 2)")
@@ -44,13 +47,18 @@ def arguments() -> argparse.Namespace:
 
 def command(options: argparse.Namespace) -> str:
     """How to do this again."""
-    words = [f"--{name} {value}" for name in ("executions", "minutes", "jobs") if (value := getattr(options, name))]
+    values = [(name, getattr(options, name)) for name in ("executions", "proof_seconds", "minutes", "jobs")]
+    words = [f"--{name.replace('_', '-')} {value}" for name, value in values if value]
     return " ".join(["python -m scenarios.verify", *words])
 
 
 def verify(options: argparse.Namespace) -> int:
     """Run it; the exit code."""
-    planned = [piece for piece in pieces(options.executions) if not options.only or options.only in piece.key]
+    planned = [
+        piece
+        for piece in pieces(options.executions, options.proof_seconds)
+        if not options.only or options.only in piece.key
+    ]
     if not planned:
         sys.stderr.write(f"nothing has {options.only!r} in its name: try live, planted, zoo or large\n")
         return 2

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from liveproof_sim.report.coverage import Coverage
 from scenarios.verify import machine
 from scenarios.verify.plan import ENDLESS, ENTRIES, PARTS, PROGRAMS, Part, Piece
+from scenarios.verify.proofs import proofs, proved_of, summary
 from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, REACHED_WITHIN, Result
 
 __all__ = ["Run", "render"]
@@ -70,6 +71,7 @@ def render(run: Run) -> str:
         *_summary(run),
     ]
     body = [*_failures(run), *_contract(run)]
+    body += proofs(run.done("proof"))
     for part in PARTS:
         body += _planted(run, part) if part.planted else _scenarios(run, part)
     body += _coverage(run)
@@ -92,6 +94,8 @@ def _summary(run: Run) -> Iterator[str]:
             f"- **Sampled, not proved:** the runtime. {plural(len(live) - len(proved), 'scenario')} held in "
             f"{number(total)} executions, {number(behaviours)} of them different orders, faults or inputs."
         )
+    if run.done("proof"):
+        yield summary(run.done("proof"))
     twins = [result for result in run.done("zoo") if result.status == "proved"]
     unsound = [result.key for result in run.done("zoo") if result.counts.get("unsound")]
     if unsound:
@@ -166,6 +170,7 @@ def _id(run: Run, code: str) -> str:
     )
     executions, seconds = sum(each.executions for each in results), sum(each.seconds for each in results)
     names = "; ".join(piece.name for piece in pieces)
+    told = "; ".join(filter(None, [proved_of(code, run.done("proof")), told]))
     return f"| {code} | {told} | {names} | {number(executions)} | {seconds:.0f} | {_excluded(results)} |"
 
 
@@ -342,7 +347,7 @@ def _programs(run: Run) -> Iterator[str]:
 
 def _unrun(run: Run) -> Iterator[str]:
     unrun = [piece for piece in run.planned if piece.key not in run.results]
-    cut = [result for result in run.results.values() if result.cut]
+    cut = [result for result in run.results.values() if result.cut and not result.key.startswith("proof/")]
     if unrun or cut:
         yield from ("", "## Not run", "")
         yield from (f"- {piece.key}" for piece in unrun)
@@ -358,8 +363,8 @@ def _meaning() -> list[str]:
         "proof: an order that the strategies do not draw is not covered. Bounds are for draws like those that were "
         "made.",
         "- **Proved** means that every order was run (by reduction: up to the order of steps that do not touch the "
-        "same things), under the assumptions that stand with it. It is said of the zoo's repaired "
-        "twins and of nothing else.",
+        "same things), under the assumptions that stand with it. It is said of the zoo's repaired twins and of the "
+        "small programs of the runtime, and of nothing else.",
         "- The runtime runs unmodified, but on fakes of time, files, feeds, targets and store. That a fake is like "
         "the real thing is tested elsewhere (`liveproof.testing`, `tests/sim/fakes`, `tests/durability`).",
         "- Orders are all those of ready tasks, not only those that stock asyncio makes today.",

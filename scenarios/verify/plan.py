@@ -12,10 +12,12 @@ from typing import NamedTuple
 from liveproof_sim.kernel.modes import Timers
 from scenarios import live, recovery
 from scenarios.live import Entry
+from scenarios.proofs import PROOFS
 
-__all__ = ["ENDLESS", "ENTRIES", "PARTS", "PROGRAMS", "Part", "Piece", "Programs", "pieces"]
+__all__ = ["ENDLESS", "ENTRIES", "PARTS", "PROGRAMS", "PROOF_SECONDS", "Part", "Piece", "Programs", "pieces"]
 
 ZOO = Path(__file__).parents[1] / "zoo"
+PROOF_SECONDS = 3
 ENDLESS = ("consumer_starves",)
 """programs of the zoo whose space has no end: a poller may be run for ever"""
 
@@ -70,10 +72,10 @@ class Piece(NamedTuple):
     """Something to run."""
 
     part: str
-    """"zoo", or a name of ``PARTS`` or ``PROGRAMS``"""
+    """"zoo", "proof", or a name of ``PARTS`` or ``PROGRAMS``"""
     name: str
     executions: int = 0
-    """at most; of random programs: the first seed"""
+    """at most; of random programs: the first seed; of a proof: seconds, at most"""
     last: int = 0
     """of random programs: the seed behind the last one"""
 
@@ -83,9 +85,11 @@ class Piece(NamedTuple):
         return f"{self.part}/{self.name}"
 
 
-def pieces(executions: int | None = None) -> list[Piece]:
-    """All there is, what is short first. ``executions``: of each scenario, instead of its own."""
+def pieces(executions: int | None = None, proof_seconds: int = PROOF_SECONDS) -> list[Piece]:
+    """All there is, what is short first. ``executions``: of each scenario, instead of its own. ``proof_seconds``: for
+    each program of the runtime; what is not finished by then is not proved."""
     found = [Piece("zoo", path.stem) for path in sorted(ZOO.glob("*.py"))]
+    found += [Piece("proof", name, proof_seconds) for name in PROOFS]
     for part in reversed(PARTS):
         for entry in part.entries:
             most = entry.executions if executions is None or part.planted else executions

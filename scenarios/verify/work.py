@@ -18,6 +18,7 @@ from liveproof_sim.explore.verdict import StopReason
 from liveproof_sim.report import page
 from liveproof_sim.trace import dump
 from scenarios.live import Entry
+from scenarios.proofs import PROOFS, prove
 from scenarios.verify.plan import ENDLESS, ENTRIES, PROGRAMS, Piece, Programs
 from tests.sim.dpor.oracle import TooManyError, brute, disagreement, naive, reduced
 from tests.sim.dpor.random_programs import Program, generate, interleavings_min, scenario_of
@@ -73,6 +74,8 @@ def run(piece: Piece, seconds: float | None, folder: Path) -> Result:
     try:
         if piece.part == "zoo":
             return _zoo(piece, folder)
+        if piece.part == "proof":
+            return _proof(piece, seconds, folder)
         if piece.part in PROGRAMS:
             return _programs(piece, seconds)
         return _scenario(piece, seconds, folder)
@@ -204,6 +207,27 @@ def _zoo(piece: Piece, folder: Path) -> Result:
             "unsound": any(verdict.status is Status.PROVED for verdict in found.values()),
             "opaque": next(iter(twins.values())).opaque,
         },
+    )
+
+
+def _proof(piece: Piece, seconds: float | None, folder: Path) -> Result:
+    """Every order, if that can be done in the time."""
+    verdict = prove(piece.name, piece.executions if seconds is None else min(seconds, piece.executions))
+    failure = verdict.failure
+    family, program = PROOFS[piece.name]
+    return Result(
+        piece.key,
+        piece.executions,
+        failure is None,
+        str(verdict) if failure is None else str(failure.exception).partition("\n")[0],
+        verdict.seconds,
+        verdict.executions,
+        verdict.behaviours,
+        verdict.status.value,
+        cut=verdict.status is Status.INCONCLUSIVE,
+        token="" if failure is None else failure.token,
+        left=leave(verdict, family.scenario_of(program), folder, slug(piece)) if failure else (),
+        counts={**verdict.reduction, "assumptions": verdict.assumptions, "opaque": verdict.opaque},
     )
 
 

@@ -70,6 +70,7 @@ PURE = tuple(
         "inspect.py",
         "json/",
         "linecache.py",
+        "logging/",
         "numbers.py",
         "operator.py",
         "pathlib.py",
@@ -83,7 +84,8 @@ PURE = tuple(
     )
 )
 """Parts of the standard library that touch nothing but their arguments; or caches of their own; or the real disk,
-which no simulation has to do with. Weak dictionaries are told of as one thing each."""
+which no simulation has to do with; or the log, where the order of lines counts for nothing. Weak dictionaries are one
+thing each."""
 
 _FROZEN = ("<frozen _collections_abc>", "<frozen abc>", "<frozen os>", "<frozen posixpath>")
 """Parts of it that have no file."""
