@@ -222,6 +222,20 @@ class Handle(Generic[R]):
     def __await__(self) -> Generator[Any, None, R]:
         return self.result().__await__()
 
+    async def ready(self) -> None:
+        """Wait until it has caught up, or ended. An error that ended it is raised."""
+        ended = await self._have_begun()
+        scheduler = self.session.scheduler
+        task = scheduler.current()
+        while not self._caught_up and not ended.is_resolved:
+            self._watched[task] = None
+            try:
+                await scheduler.park("an update that catches up")
+            finally:
+                self._watched.pop(task, None)
+        if ended.is_resolved and self._error is not None:
+            raise self._error
+
     async def watch(self) -> AsyncIterator[UpdateSnapshot[R]]:
         """Snapshots of the counts as they change, the first at once. The last one is READY and has the
         result. An error of the run is raised.

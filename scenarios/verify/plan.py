@@ -86,14 +86,14 @@ class Piece(NamedTuple):
 
 
 def pieces(executions: int | None = None, proof_seconds: int = PROOF_SECONDS) -> list[Piece]:
-    """All there is, what is short first. ``executions``: of each scenario, instead of its own. ``proof_seconds``: for
+    """All there is. ``executions``: of each scenario, instead of its own. ``proof_seconds``: for
     each program of the runtime; what is not finished by then is not proved."""
     found = [Piece("zoo", path.stem) for path in sorted(ZOO.glob("*.py"))]
-    found += [Piece("proof", name, proof_seconds) for name in PROOFS]
-    for part in reversed(PARTS):
+    for part in sorted(PARTS, key=lambda part: not part.planted):
         for entry in part.entries:
             most = entry.executions if executions is None or part.planted else executions
             found.append(Piece(part.name, entry.name, most))
+    found += [Piece("proof", name, proof_seconds) for name in PROOFS]
     for programs in PROGRAMS.values():
         for first in range(0, programs.seeds, programs.width):
             last = first + programs.width

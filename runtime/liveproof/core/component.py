@@ -501,7 +501,6 @@ class Cycle:
             tell_end(self)
         self.ready.resolve(error)
         self.on_end(self)
-        run.note_end()
 
     async def perform(self) -> None:
         """The cycle proper. Raises what the function, a submission or a collection raised."""

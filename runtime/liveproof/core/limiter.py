@@ -4,6 +4,10 @@ A component holds a place while it works and gives it up while it waits for othe
 handle's ``ready()``, for a ``use_mount`` or for its children at its end. A parent that comes back has
 precedence over a child that has not started. So every place is held by somebody who can go on without
 another place, and whatever the limit, somebody always can.
+
+What is shared here is told of by ``touch``, and by nothing else (``TOUCHES``). As long as no more places were taken
+in all than there are, nobody can have had to wait, in whatever order: taking one and giving one up make no
+difference to anybody else, and are told of as reads.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Limiter", "Startable"]
 
 
+TOUCHES = True
+"""To whoever watches what is read and written: not what the lines of this module say, but what they ``touch``."""
 QUEUE_MIN = 16
 """Components that may wait to start, at least, before whoever mounts more is held back."""
 
@@ -34,7 +40,17 @@ class Startable(Protocol):
 class Limiter:
     """``capacity`` places for components in flight."""
 
-    __slots__ = ("_closed", "_full", "_queue_max", "_returning", "_scheduler", "_starting", "_used", "capacity")
+    __slots__ = (
+        "_closed",
+        "_full",
+        "_queue_max",
+        "_returning",
+        "_scheduler",
+        "_starting",
+        "_taken",
+        "_used",
+        "capacity",
+    )
 
     def __init__(self, scheduler: Scheduler, capacity: int) -> None:
         if capacity < 1:
@@ -43,6 +59,8 @@ class Limiter:
         self.capacity = capacity
         self._queue_max = max(QUEUE_MIN, capacity // 8)
         self._used = 0
+        self._taken = 0
+        """How often a place was asked for."""
         self._closed = False
         self._starting: deque[Startable] = deque()
         self._returning: dict[Task, bool] = {}
@@ -52,15 +70,23 @@ class Limiter:
 
     @property
     def used(self) -> int:
+        """Places that are taken now."""
+        self._scheduler.touch(self, write=True)
         return self._used
+
+    def _touch(self) -> None:
+        self._scheduler.touch(self, write=self._taken > self.capacity)
 
     @property
     def crowded(self) -> bool:
         """Whether so much waits to start that whoever mounts more should pause (memory, not safety)."""
+        self._touch()
         return len(self._starting) >= self._queue_max
 
     def start(self, child: Startable) -> None:
         """Start ``child`` now, or as soon as there is a place."""
+        self._taken += 1
+        self._touch()
         if self._closed:
             child.refuse()
         elif self._used < self.capacity and not self._starting:
@@ -71,6 +97,7 @@ class Limiter:
 
     def release(self) -> None:
         """Give a place up."""
+        self._touch()
         assert self._used > 0, "a place was given up twice"
         self._used -= 1
         self._hand_out()
@@ -95,6 +122,8 @@ class Limiter:
 
     async def reacquire(self) -> None:
         """Wait for a place again. Cancelled, it holds none."""
+        self._taken += 1
+        self._touch()
         if self._used < self.capacity and not self._returning:
             self._used += 1
             return
@@ -122,6 +151,7 @@ class Limiter:
 
     def refuse_all(self) -> None:
         """Refuse everything that has not started, and whatever comes."""
+        self._scheduler.touch(self, write=True)
         self._closed = True
         starting, self._starting = self._starting, deque()
         for child in starting:

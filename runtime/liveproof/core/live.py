@@ -171,7 +171,6 @@ class LiveController:
             if run.probing:
                 run.probe.event("live.end", self.path, failure=failure if self.failed else None)
             self.ended.resolve()
-            run.note_end()
 
     def _asked_for(self, failure: BaseException) -> bool:
         """Whether this is the end that we brought about."""

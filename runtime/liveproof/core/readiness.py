@@ -52,6 +52,12 @@ class Readiness:
 
     async def wait(self) -> None:
         """Wait until resolved; raise the error, if there is one."""
+        await self.reached()
+        if self._error is not None:
+            raise self._error
+
+    async def reached(self) -> None:
+        """Wait until resolved, whatever the outcome."""
         scheduler = self._scheduler
         scheduler.touch(self, write=False)
         if not self._resolved:
@@ -65,8 +71,6 @@ class Readiness:
                 finally:
                     if self._waiters is not None:
                         self._waiters.pop(task, None)
-        if self._error is not None:
-            raise self._error
 
     def __repr__(self) -> str:
         return f"<Readiness of {self.what}: {'resolved' if self._resolved else 'waiting'}>"

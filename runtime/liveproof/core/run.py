@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from liveproof.abc.probe import Probe
-    from liveproof.abc.scheduler import Scheduler, Task
+    from liveproof.abc.scheduler import Scheduler
     from liveproof.abc.store import Write
     from liveproof.core.component import Cycle
     from liveproof.core.ledger import Ledger
@@ -99,8 +99,6 @@ class Run:
         """Components that are being deleted now → when that has ended."""
         self.cycles: dict[Cycle, None] = {}
         """Cycles that run now."""
-        self.ended: dict[Task, None] = {}
-        """Who waits for the last of these to end."""
         self._context_fingerprints = dict.fromkeys(provider.fingerprints())
 
     # ---- keys
@@ -315,21 +313,20 @@ class Run:
 
     # ---- ending
 
-    def note_end(self) -> None:
-        """Something has ended; wake whoever waits for everything to end."""
-        if not self.cycles and not self.controllers:
-            for task in self.ended:
-                self.scheduler.unpark(task)
-
     async def all_ended(self) -> None:
-        """Wait until no cycle and no live component runs."""
-        task = self.scheduler.current()
-        while self.cycles or self.controllers:
-            self.ended[task] = None
-            try:
-                await self.scheduler.park(self)
-            finally:
-                self.ended.pop(task, None)
+        """Wait until no cycle and no live component runs: for one after the other, so that who ends need not look
+        whether it is the last."""
+        while True:
+            for controller in self.controllers.values():
+                ended = controller.ended
+                break
+            else:
+                for cycle in self.cycles:
+                    ended = cycle.ready
+                    break
+                else:
+                    return
+            await ended.reached()
 
     def stop(self) -> None:
         """Start nothing new; interrupt functions; let submissions that have begun finish (MODE-3)."""

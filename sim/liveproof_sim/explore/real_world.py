@@ -43,6 +43,7 @@ class _Time:
     def __init__(self) -> None:
         self._began_ns = time.monotonic_ns()
         self.after_step: Callable[[], None] | None = None
+        self.accesses = None
         self.choices = SimpleNamespace(calm=False)
         self._ready: list[Any] = []
         self._lane: list[Any] = []

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from typing import Any
 
-import liveproof
 from liveproof.errors import StoppedError
 from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.power import Boot, Power
@@ -45,9 +44,7 @@ class Run:
 
     async def ready(self) -> None:
         """Wait until it has caught up, or ended."""
-        async for snapshot in self._handle.watch():
-            if snapshot.status is liveproof.UpdateStatus.READY:
-                return
+        await self._handle.ready()
 
     async def result(self) -> Any:
         """Wait for its end; what its main function returned, or raised."""

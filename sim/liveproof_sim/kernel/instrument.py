@@ -60,12 +60,17 @@ class _Swapper:
         self._seen: dict[int, Any] = {}
         self.undo: list[tuple[FunctionType, CodeType]] = []
         self.files: dict[str, ModuleType] = {}
+        self.known: dict[str, None] = {}
         self.counters: dict[str, None] = {}
 
     def take(self, module: ModuleType, *, counters: bool) -> None:
-        """The module takes part. All that do are known before any is visited: they hold each other's functions."""
+        """The module takes part. All that do are known before any is visited: they hold each other's functions. One
+        that has ``TOUCHES`` tells by itself of what it touches, and is left as it is."""
         filename = module.__file__
         assert filename is not None
+        self.known[filename] = None
+        if module.__dict__.get("TOUCHES") is True:
+            return
         module.__dict__[HOOKS] = watching
         self.files[filename] = module
         if counters:
@@ -147,11 +152,11 @@ def instrumented(scenario: Callable[..., Any], names: Sequence[str] = ()) -> Ite
     module = inspect.getmodule(inspect.unwrap(scenario))
     for each in _modules(names):
         swapper.take(each, counters=True)
-    if module is not None and module.__file__ not in swapper.files and _has_source(module):
+    if module is not None and module.__file__ not in swapper.known and _has_source(module):
         swapper.take(module, counters=False)  # without source, its steps conflict with everything
     swapper.visit_all()
     swapper.visit(scenario)
-    fresh = [name for name in swapper.files if name not in watching.INSTRUMENTED]
+    fresh = [name for name in swapper.known if name not in watching.INSTRUMENTED]
     watching.INSTRUMENTED.update(dict.fromkeys(fresh))
     try:
         yield

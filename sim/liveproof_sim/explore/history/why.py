@@ -114,9 +114,9 @@ class Why:
     def told(self, scenario: Callable[..., Any]) -> str:
         """For people."""
         lines = ["steps began at"]
-        lines += [f"  {count:>7}  {place}" for place, count in self.points.most_common(10)]
+        lines += [f"  {count:>7}  {place}" for place, count in self.points.most_common(25)]
         lines.append("orders differ because of")
-        lines += [f"  {count:>7}  {conflict}" for conflict, count in self.conflicts.most_common(10)]
+        lines += [f"  {count:>7}  {conflict}" for conflict, count in self.conflicts.most_common(25)]
         unvisited = self.unvisited(scenario)
         if unvisited:
             lines += ["nobody ever waited at", *(f"           {place}" for place in unvisited[:10])]
