@@ -551,8 +551,9 @@ def test_ORD_1_an_absorbed_deletion_is_not_done_by_a_scan_that_failed_there(tmp_
     assert machine.world.target == {"a": "1", "c": "1"}
 
 
+@pytest.mark.parametrize("inner", ["plain", "live"])
 @pytest.mark.parametrize("scan", ["before", "after", "after, where it fails, too"])
-def test_ORD_1_an_absorbed_deletion_takes_what_then_fails(tmp_path: Path, scan: str) -> None:
+def test_ORD_1_an_absorbed_deletion_takes_what_then_fails(tmp_path: Path, scan: str, inner: str) -> None:
     """What fails below the update that replaced a deletion is gone, as if that had run; unless a scan after the
     deletion has made it."""
     fails = {"n": False}
@@ -565,11 +566,23 @@ def test_ORD_1_an_absorbed_deletion_takes_what_then_fails(tmp_path: Path, scan: 
     async def middle() -> None:
         await coco.mount(at("n"), below)
 
-    async def child(gate: asyncio.Event | None = None) -> None:
+    async def plain(gate: asyncio.Event | None = None) -> None:
         if gate is not None:
             await gate.wait()
         await coco.mount(at("m"), middle)
         declare("a", 1)
+
+    class Inner:
+        def __init__(self, gate: asyncio.Event | None = None) -> None:
+            self.gate = gate
+
+        async def process(self) -> None:
+            await plain(self.gate)
+
+        async def process_live(self, operator: coco.LiveComponentOperator) -> None:
+            await operator.update_full()
+
+    child: Any = plain if inner == "plain" else Inner
 
     async def process() -> None:
         await coco.mount(at("a"), child)

@@ -345,8 +345,8 @@ class Cycle:
 
     def live_child_ready(self, child: LiveController) -> None:
         """Told by each live child, once."""
-        if child.failed:
-            self._note_failed(child.key)
+        for key in (child.key,) if child.failed else child.stale:
+            self._note_failed(key)
         self.child_ready(child)
 
     def _note_failed(self, key: bytes) -> None:

@@ -6,7 +6,7 @@ machine says, and tells it when something has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from liveproof.core.collect import delete_reported
@@ -83,8 +83,8 @@ class LiveController:
         """Who waits for the watermark to reach which operation."""
         self._below: dict[bytes, int] = {}
         """Longer sub-paths → the last update there: what an absorbed deletion must spare."""
-        self._stale: dict[bytes, None] = {}
-        """What failed in the last full update, and so is what it was before."""
+        self.stale: dict[bytes, None] = {}
+        """Components below that failed the last time they ran, and so are what they were before."""
         self._leaves: dict[bytes, ComponentRecord] = {}
         """Records of children without children that were updated lately: what the store would say."""
         self._scanned = 0
@@ -333,12 +333,13 @@ class LiveController:
             return
         run = self.run
         self._below.clear()
-        self._stale.clear()
+        self.stale.clear()
         self._leaves.clear()
         first, self._first_rival = self._first_rival, None
 
         def full_ended(cycle: Cycle) -> None:
-            failed = cycle.failed_below or ()
+            failed = cycle.failed_below or {}
+            self.stale |= failed
             if cycle.failure is None and not failed:
                 self._scanned = op.seq
             else:
@@ -346,7 +347,6 @@ class LiveController:
                 # that has failed, and so is what it was.
                 good = [key for key in cycle.mounted if key not in failed]
                 self._below.update(dict.fromkeys((key[len(self.key) :] for key in good), op.seq))
-                self._stale.update(dict.fromkeys(failed))
             self.finished(op, cycle.ready.error)
 
         cycle = Cycle(
@@ -425,7 +425,9 @@ class LiveController:
                 handlers=call.handlers,
                 rival={},
                 rank=self._rank(op),
-                on_ready=lambda live: self._applied(op, live.key, live.ready.error, good=not live.failed),
+                on_ready=lambda live: self._applied(
+                    op, live.key, live.ready.error, good=not live.failed, failed=live.stale
+                ),
                 record=record,
             )
         else:
@@ -460,7 +462,7 @@ class LiveController:
             if len(self._leaves) >= LEAVES_MAX:
                 self._leaves.clear()
             self._leaves[cycle.key] = cycle.record
-        failed = cycle.failed_below or ()
+        failed = cycle.failed_below or {}
         self._applied(op, cycle.key, cycle.ready.error, good=cycle.failure is None, failed=failed)
 
     def _applied(
@@ -470,7 +472,7 @@ class LiveController:
         error: BaseException | None,
         *,
         good: bool,
-        failed: Iterable[bytes] = (),
+        failed: Mapping[bytes, None],
     ) -> None:
         """An update has run. If a deletion of the same sub-path was replaced by it, what that would have
         deleted below has to go now (see the argument in operations.py), also where something has ``failed``, and
@@ -481,22 +483,33 @@ class LiveController:
             self._below[key[len(self.key) :]] = op.seq
         absorbed = op.absorbed_delete
         if absorbed is None or not good or self._scanned > absorbed or self.run.stopping:
+            self._note_stale(key, failed, good=good)
             self.finished(op, error)
         else:
-            doomed = [each for each in failed if not self._is_newer(each, absorbed, op)]
+            doomed = {each: None for each in failed if not self._is_newer(each, absorbed, op)}
+            self._note_stale(key, failed, good=good)
             self.run.scheduler.spawn(
                 self._delete_below(op, absorbed, key, error, doomed), name="liveproof: delete"
             )
 
+    def _note_stale(self, key: bytes, failed: Mapping[bytes, None], *, good: bool) -> None:
+        """A component has run here: it and all below it are new, but for what has failed."""
+        if not good:
+            self.stale[key] = None
+            return
+        for each in [each for each in self.stale if each.startswith(key)]:
+            del self.stale[each]
+        self.stale |= failed
+
     def _is_newer(self, key: bytes, seq: int, op: Operation) -> bool:
         """Whether what a component below ``op`` is was made by an operation after that deletion."""
         below = key[len(self.key) :]
-        return key not in self._stale and any(
+        return key not in self.stale and any(
             below.startswith(above) and seq < at < op.seq for above, at in self._below.items()
         )
 
     async def _delete_below(
-        self, op: Operation, absorbed: int, above: bytes, error: BaseException | None, doomed: list[bytes]
+        self, op: Operation, absorbed: int, above: bytes, error: BaseException | None, doomed: Mapping[bytes, None]
     ) -> None:
         depth = len(self.path)
         self._leaves.clear()
