@@ -39,7 +39,7 @@ def check(
     timers: str | Timers = "late",
     leaks: bool = True,
     lateness: float = 0.1,
-    steps: int = 100_000,
+    steps: int = 50_000,
     shrinking: bool = True,
     crash_points: str | Points = "none",
     crashes: int = 1,

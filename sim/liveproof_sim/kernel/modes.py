@@ -46,7 +46,7 @@ class Timers(enum.Enum):
 class Limits:
     """What a run may take. A limit that is hit is a finding, never silence."""
 
-    steps: int = 100_000
+    steps: int = 50_000
     steps_in_instant: int = 10_000
     lateness_ns: int = 100_000_000
     step_ns_max: int = 1_000_000

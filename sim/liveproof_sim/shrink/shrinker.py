@@ -14,6 +14,7 @@ Departs from Hypothesis and simloom: the unit is a context switch by name, not a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from liveproof_sim.explore.execution import Outcome
@@ -97,19 +98,19 @@ class _Shrinker:
                     break
         return True
 
-    def _smaller(self) -> list[tuple[list[Block], list[int]]]:
+    def _smaller(self) -> Iterator[tuple[list[Block], list[int]]]:
+        """What to try, one after the other: all of it at once would be quadratic in the length of the run."""
         blocks, draws = self.blocks, self.draws
-        tries = [(blocks[:cut], draws) for cut in (0, len(blocks) // 2) if cut < len(blocks)]
+        yield from ((blocks[:cut], draws) for cut in (0, len(blocks) // 2) if cut < len(blocks))
         for at, drawn in enumerate(draws):
             smaller = dict.fromkeys((0, drawn // 2, drawn - 1)) if drawn else {}
-            tries += [(blocks, [*draws[:at], value, *draws[at + 1 :]]) for value in smaller]
+            yield from ((blocks, [*draws[:at], value, *draws[at + 1 :]]) for value in smaller)
         for at in range(len(blocks) - 1, -1, -1):
-            tries.append(([*blocks[:at], *blocks[at + 1 :]], draws))
+            yield [*blocks[:at], *blocks[at + 1 :]], draws
             later = next((n for n in range(at + 2, len(blocks)) if blocks[n][0] == blocks[at][0]), None)
             if later is not None:  # let this task do at once what it did after the next switch
                 merged = (blocks[at][0], blocks[at][1] + blocks[later][1])
-                tries.append(([*blocks[:at], merged, *blocks[at + 1 : later], *blocks[later + 1 :]], draws))
-        return tries
+                yield [*blocks[:at], merged, *blocks[at + 1 : later], *blocks[later + 1 :]], draws
 
     def fewer(self, budget: int) -> bool:
         """Run schedules with fewer preemptions. True: all of them, and none failed so (or one did: the
