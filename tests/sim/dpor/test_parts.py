@@ -26,11 +26,11 @@ WANTED = [0, 1, 2, 4, 8, 30, 10**9]
 class InParts:
     """One exploration; each part is run by somebody who knows of no other."""
 
-    def __init__(self, scenario: Scenario, wanted: int, *, source: bool, timers: Timers = TIMERS) -> None:
+    def __init__(self, scenario: Scenario, wanted: int, *, timers: Timers = TIMERS) -> None:
         self.scenario = scenario
         self.wanted = wanted
         self.timers = timers
-        self.whole = Dpor(source=source)
+        self.whole = Dpor()
         self.hot: dict[str, None] = {}
         self.endings: dict[str, None] = {}
         self.classes: list[bytes] = []
@@ -89,9 +89,8 @@ def compare(
     """
     every = brute(scenario, outcomes, most, timers=timers)
     for number in wanted:
-        for source in (False, True):
-            found = InParts(scenario, number, source=source, timers=timers).found(outcomes)
-            assert disagreement(found, every) == "", f"{what}, {number} parts, source={source}, {timers.value}"
+        found = InParts(scenario, number, timers=timers).found(outcomes)
+        assert disagreement(found, every) == "", f"{what}, {number} parts, {timers.value}"
 
 
 CLASSICS: dict[str, Any] = {
@@ -108,12 +107,11 @@ CLASSICS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("source", [False, True])
 @pytest.mark.parametrize("name", CLASSICS)
-def test_the_classics(name: str, source: bool) -> None:
-    alone = reduced(CLASSICS[name], {}, source=source)
+def test_the_classics(name: str) -> None:
+    alone = reduced(CLASSICS[name], {})
     for wanted in (0, 1, 6, 20):
-        found = InParts(CLASSICS[name], wanted, source=source).found({})
+        found = InParts(CLASSICS[name], wanted).found({})
         assert disagreement(found, alone) == "", f"{wanted} parts"
 
 
@@ -159,6 +157,6 @@ def test_what_was_wrong_once(name: str) -> None:
 
 
 def test_there_are_as_many_parts_as_are_wanted() -> None:
-    many = InParts(classics.conflicting(3, 1), 16, source=False)
+    many = InParts(classics.conflicting(3, 1), 16)
     many.found({})
     assert many.parts >= 16

@@ -1,25 +1,25 @@
 """The tree of a reduced search, cut into parts that can be run in any order, by anybody.
 
-**Full expansion above, reduction below.** Down to where there are enough nodes, every process that could run is
+**Full expansion above, source-DPOR below.** Down to where there are enough nodes, every process that could run is
 run, and every decision of its step; what was run from a node sleeps in the nodes that come after it. A node at the
-cut is a part: the steps that lead there, and what sleeps there. Whoever has it reduces below it as ever. A race whose
-first step is above the cut asks for nothing, because whatever could have been run there is run.
+cut is a part: the steps that lead there, and what sleeps there. Below it source-DPOR goes on (``search.py``). A
+race whose first step is above the cut asks for nothing, because whatever could have been run there is run.
 
-Why no class is lost. Sleep sets with every process run keep at least one execution of each class (Godefroid,
-"Partial-Order Methods for the Verification of Concurrent Systems", 1996). Below, what a search promises of a node
-is promised for any node, whatever sleeps there: all executions from it are run that do not begin with a sleeping
-step, up to the order of what commutes. So all parts together are one search in one process that asked for more
-above the cut than it had to, and such a search is only slower. What sleeps in a part belongs to one that comes
-before it, which need not have been run yet.
+Why no class is lost. Sleep sets with every process run keep an execution of each class (Godefroid, "Partial-Order
+Methods for the Verification of Concurrent Systems", 1996). A race of source-DPOR asks for one step, at one node above
+it, and for nothing else. So all parts together, in whatever order, are one source-DPOR in one process that asked
+for more above the cut than it had to; and a search may ask for more than it has to. What sleeps in a part belongs to
+one that comes before it, which need not have been run yet.
 
 What it costs: executions that are given up half-way, because all that begins so belongs to another part
-(``redundant``), those that only find where the parts begin, and an uneven end: a part is not divided again. Two
-executions of one class would mean that a step touched something else after steps that commute with it: as in the
-search in one process, the tests have seen none.
+(``redundant``), those that only find where the parts begin, and an uneven end: a part is not divided again. Sleep
+sets let no class be run twice, neither in one part nor in two, and the tests have seen none that was.
 
-Roads not taken. *Handing out what races have asked for*: a branch can be handed out before its siblings have told
-all that they ask of it, and then a class falls between the two (1 of 168 random explorations found that). *A
-common table of the classes that were run*: it grows with the classes, and the tests say that it would be empty.
+Roads not taken. *Optimal DPOR below*: its race asks for a sequence of steps, and leaves what a sleeping step does
+not touch to the races of those that sleep; these would ask for it above the cut, where a step is all that is run
+(two of the 16 classes of readers(4) were lost). *Handing out what races have asked for*: a branch can be handed out
+before its siblings have told all that they ask of it, and then a class falls between the two (1 of 168 random
+explorations found that).
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ Part: TypeAlias = list[Frame]
 
 def part_search_of(search: Dpor) -> PartSearch:
     """What runs parts of it."""
-    return PartSearch(**search.options(), source=search.name == "dpor-source")
+    return PartSearch(**search.options(), source=True)
 
 
 def expansion_of(search: Dpor, wanted: int) -> Expansion:
     """What divides it."""
-    expansion = Expansion(**search.options(), source=search.name == "dpor-source")
+    expansion = Expansion(**search.options(), source=True)
     expansion.wanted = wanted
     expansion.hand_over()
     return expansion
