@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from typing import Any
@@ -16,7 +17,9 @@ from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.parts import PartSearch, expansion_of, part_search_of
 from liveproof_sim.kernel.loop import Timers
 from tests.sim.dpor import classics, drawn_programs, random_programs
+from tests.sim.dpor.costs import cheapest
 from tests.sim.dpor.oracle import TIMERS, Found, Scenario, TooManyError, brute, disagreement, reduced
+from tests.sim.dpor.test_bounds import troubled
 from tests.sim.dpor.test_random import FOUND
 
 WANTED = [0, 1, 2, 4, 8, 30, 10**9]
@@ -26,15 +29,18 @@ WANTED = [0, 1, 2, 4, 8, 30, 10**9]
 class InParts:
     """One exploration; each part is run by somebody who knows of no other."""
 
-    def __init__(self, scenario: Scenario, wanted: int, *, timers: Timers = TIMERS) -> None:
+    def __init__(
+        self, scenario: Scenario, wanted: int, *, timers: Timers = TIMERS, whole: Dpor | None = None
+    ) -> None:
         self.scenario = scenario
         self.wanted = wanted
         self.timers = timers
-        self.whole = Dpor()
+        self.whole = whole or Dpor()
         self.hot: dict[str, None] = {}
         self.endings: dict[str, None] = {}
         self.classes: list[bytes] = []
-        self.parts = 0
+        self.bounds: dict[str, int] = {}
+        self.parts = self.restarts = self.restarts_above = 0
 
     def run(self, search: PartSearch, hot: dict[str, None]) -> None:
         """To its end."""
@@ -57,6 +63,8 @@ class InParts:
         else:
             expansion.parts = [expansion._frames]
         self.classes += expansion.classes
+        self.bounds = expansion.bounds()
+        self.restarts_above += expansion.restarts
         relied, hot = dict(expansion.relied), dict(self.hot)
         parts = [json.dumps(stack(part)) for part in expansion.parts]
         random.Random(len(parts)).shuffle(parts)
@@ -66,6 +74,7 @@ class InParts:
             search.take(frames_of(json.loads(part)))
             self.run(search, own)
             self.classes += search.classes
+            self.bounds |= search.bounds()
             self.hot.update(own)
             relied.update(search.relied)
         return not any(word in self.hot for word in relied)
@@ -74,7 +83,7 @@ class InParts:
         """What it came to."""
         outcomes.clear()
         while not self.once():
-            pass
+            self.restarts += 1
         endings = frozenset([*self.endings, *outcomes])
         return Found(len(self.classes), frozenset(self.classes), endings)
 
@@ -160,3 +169,77 @@ def test_there_are_as_many_parts_as_are_wanted() -> None:
     many = InParts(classics.conflicting(3, 1), 16)
     many.found({})
     assert many.parts >= 16
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_bounds(wanted: int) -> None:
+    scenario = troubled(2, 2)
+    costs = cheapest(scenario)
+    for faults, crashes in ((0, 0), (1, 0), (0, 1), (2, 1), (9, 9)):
+        expected = {
+            digest for digest, cost in costs.items() if cost["faults"] <= faults and cost["crashes"] <= crashes
+        }
+        parts = InParts(scenario, wanted, whole=Dpor(faults=faults, crashes=crashes))
+        found = parts.found({})
+        assert found.classes == expected
+        assert found.executions == len(expected)
+        assert bool(parts.bounds) == (len(expected) < len(costs))
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_a_depth_is_noted_by_whoever_comes_to_it(wanted: int) -> None:
+    parts = InParts(classics.conflicting(2, 3), wanted, whole=Dpor(6))
+    parts.found({})
+    assert parts.bounds == {"depth": 6}
+
+
+def seldom_changed(steps: int) -> Scenario:
+    """Who looks at a flag before it waits has done nothing, unless the flag changes; only one order changes it."""
+
+    async def main() -> None:
+        lock, flag, order = asyncio.Lock(), classics.Cell(), classics.Cell()
+
+        async def hold() -> None:
+            async with lock:
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+
+        async def wait() -> None:
+            _ = flag.value
+            async with lock:
+                pass
+
+        async def count(me: int) -> None:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+                order.value = order.value * 2 + me
+            if order.value == 2 ** (2 * steps) - 2**steps:  # the second task was always ahead
+                flag.value = 1
+
+        await asyncio.gather(hold(), wait(), count(0), count(1))
+
+    return main
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_what_a_part_finds_out_may_begin_everything_anew(wanted: int) -> None:
+    scenario = seldom_changed(1)
+    every = brute(scenario, {}, 50_000)
+    parts = InParts(scenario, wanted)
+    assert disagreement(parts.found({}), every) == ""
+    assert parts.restarts + parts.restarts_above > 0
+
+
+def test_optimal_reduction_below_the_cut_would_lose_classes() -> None:
+    parts = InParts(classics.readers(4), 6)
+    found = parts.found({})
+    expansion = expansion_of(parts.whole, 6)
+    parts.run(expansion, {})
+    classes = dict(expansion.classes)
+    for part in expansion.parts:
+        search = PartSearch(source=False)
+        search.take(part)
+        parts.run(search, {})
+        classes |= search.classes
+    assert len(found.classes) == 16
+    assert len(classes) < 16
