@@ -1,9 +1,9 @@
 """One reduced exploration in several processes: each runs parts of the tree, and reports now and then.
 
-A part (``strategies/dpor/parts.py``) is run by one worker to its end, a slice at a time, so that the budget is kept, a
-failure ends everything soon, and whoever looks sees how far it is. Nothing that a worker learns changes what another
-has to run, with one exception: that something changes which had seemed constant. Then the whole exploration starts
-anew, with what all have found out, if anybody had relied on that; what was begun before counts no more.
+A part (``strategies/dpor/parts.py``) is run by one worker to its end, a slice at a time, so that the budget is kept,
+a failure ends everything soon, and whoever looks sees how far it is. Nothing that a worker learns changes what
+another has to run, with one exception: that something changes which had seemed constant. Then the whole exploration
+starts anew, with what all have found out, if anybody had relied on that; what was begun before counts no more.
 
 Which of several failures is seen first depends on the machine; whether there is one does not.
 """
@@ -103,7 +103,8 @@ class Division:
             self._parts = [stack(part) for part in reversed(parts)]
         except ResumeError as error:
             what = str(error).partition(", which cannot")[0]
-            raise OptionError(f"{what}, which no worker can be sent: use keys of a plain type, or workers=1") from error
+            way = "use keys of a plain type, or workers=1"
+            raise OptionError(f"{what}, which no worker can be sent: {way}") from error
 
     def run(
         self,
@@ -113,8 +114,8 @@ class Division:
         seconds: float | None,
         tell: Callable[[Shift], None],
     ) -> Ended:
-        """Until it ends; ``tell`` is told of each shift that counts, the one that failed at last. ``relied``: what was
-        taken for constant so far.
+        """Until it ends; ``tell`` is told of each shift that counts, the one that failed at last. ``relied``: what
+        was taken for constant so far.
 
         Raises:
             WorkerError: a worker died.

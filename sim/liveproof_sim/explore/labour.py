@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from liveproof_sim.explore.division import Job, Shift
 from liveproof_sim.explore.execution import Scenario, Settings, exploring
 from liveproof_sim.explore.runner import Runner, behaviour_of, quiet_collector
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
-from liveproof_sim.explore.division import Job, Shift
 from liveproof_sim.explore.strategies.dpor.frontier import frames_of
 from liveproof_sim.explore.strategies.dpor.parts import PartSearch
 from liveproof_sim.explore.tally import Tally

@@ -89,7 +89,12 @@ class InParts:
 
 
 def compare(
-    scenario: Scenario, outcomes: dict[str, None], wanted: list[int], most: int, timers: Timers = TIMERS, what: Any = ""
+    scenario: Scenario,
+    outcomes: dict[str, None],
+    wanted: list[int],
+    most: int,
+    timers: Timers = TIMERS,
+    what: Any = "",
 ) -> None:
     """With every interleaving.
 
