@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -10,13 +11,25 @@ from typing import Any
 
 import pytest
 
-from liveproof_sim import NondeterminismError, OptionError, Status, StopReason, WorkerError, World, check, replay
+import liveproof as coco
+from liveproof_sim import (
+    NondeterminismError,
+    OptionError,
+    PowerCut,
+    Status,
+    StopReason,
+    WorkerError,
+    World,
+    check,
+    replay,
+)
 from liveproof_sim.explore.division import Division, Ended, Job, Shift
 from liveproof_sim.explore.execution import Settings
 from liveproof_sim.explore.explorer import Explorer
 from liveproof_sim.explore.strategies import Standing, make
 from liveproof_sim.explore.strategies.dpor.frames import Frame
 from liveproof_sim.kernel.choices import Kind
+from liveproof_sim.kernel.power import Outage
 from liveproof_sim.properties import Reached
 from tests.sim.dpor.drawn_programs import draw
 
@@ -90,6 +103,24 @@ async def seldom_changed() -> None:
     await asyncio.gather(hold(), wait(), count(0), count(1))
 
 
+async def dying(world: World) -> None:
+    folder = world.fs.dir("/data")
+    world.power.outage = Outage.PROCESS
+
+    async def work(*names: str) -> None:
+        for name in names:
+            await asyncio.sleep(0)
+            (folder / name).write_text("x")
+
+    async def main() -> None:
+        await asyncio.gather(work("a", "b"), work("c"))
+
+    with contextlib.suppress(PowerCut):
+        await world.start(coco.App("writers", main))
+    world.power.stay()
+    world.calm()
+
+
 async def one_step() -> None:
     await asyncio.sleep(0)
 
@@ -146,6 +177,15 @@ async def in_any_order() -> None:
 
     await asyncio.gather(work(1), work(2))
     assert sorted(seen) == [1, 1, 1, 2, 2, 2]
+
+
+def test_deaths_of_the_process_are_shared() -> None:
+    one, two = (
+        check(dying, strategy="dpor", timers="discrete", crash_points="all", executions=None, workers=workers)
+        for workers in (1, 2)
+    )
+    assert two.status is Status.PROVED
+    assert two.reduction["classes"] == one.reduction["classes"] > 10
 
 
 def test_a_failure_is_found_and_runs_again() -> None:

@@ -12,8 +12,10 @@ for more above the cut than it had to; and a search may ask for more than it has
 one that comes before it, which need not have been run yet.
 
 What it costs: executions that are given up half-way, because all that begins so belongs to another part
-(``redundant``), those that only find where the parts begin, and an uneven end: a part is not divided again. Sleep
-sets let no class be run twice, neither in one part nor in two, and the tests have seen none that was.
+(``redundant``), those that only find where the parts begin, and an uneven end: a part is not divided again. Measured
+with 16 parts or more: none given up for 2 118 classes of two operator calls, nor for 1 680 of three counters; but
+1 266 for the 320 of lastzero(7), where source-DPOR alone gives up 573 and optimal DPOR none. There one process is
+faster. Sleep sets let no class be run twice, neither in one part nor in two, and the tests have seen none that was.
 
 Roads not taken. *Optimal DPOR below*: its race asks for a sequence of steps, and leaves what a sleeping step does
 not touch to the races of those that sleep; these would ask for it above the cut, where a step is all that is run
