@@ -290,7 +290,7 @@ def test_what_no_worker_can_be_sent_is_named() -> None:
 
 
 def test_refusals(tmp_path: Any) -> None:
-    with pytest.raises(OptionError, match="use workers=1"):
+    with pytest.raises(OptionError, match="dpor with preemptions is run by one process: use workers=1"):
         check(quarrel, strategy="dpor:preemptions=1", workers=2)
     with pytest.raises(OptionError, match="leave resume out"):
         check(quarrel, strategy="dpor", workers=2, resume=tmp_path / "file")

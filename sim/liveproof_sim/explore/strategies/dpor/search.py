@@ -62,6 +62,7 @@ class Dpor(Search, Attached):
     reduced = True
     resumable = True
     shareable = True
+    """whether several processes can run parts of it: see parts.py"""
 
     def __init__(
         self, depth: int = 2000, *, source: bool = False, faults: int | None = None, crashes: int | None = None
