@@ -53,8 +53,8 @@ def check(
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
 
-    With ``workers``, so many processes share the executions; they import the scenario. With ``progress``, a
-    terminal shows how far it is.
+    With ``workers``, so many processes share the executions, or the orders of a proof by ``dpor``; they import the
+    scenario. With ``progress``, a terminal shows how far it is.
 
     With ``resume``, of a search that can (``dpor``), the exploration goes on from where the file says that it
     stopped, if there is one; and where it stops, by its end, a budget or Ctrl-C, is written there.

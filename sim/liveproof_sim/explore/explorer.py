@@ -17,14 +17,14 @@ from liveproof_sim.explore.bookmark import Bookmark, made_with
 from liveproof_sim.explore.conclusion import conclude
 from liveproof_sim.explore.crew import Crew
 from liveproof_sim.explore.determinism import SUSPECTS, compare, reruns, scattered, shortened
+from liveproof_sim.explore.division import PARTS_PER_WORKER, Division, Ended, Shift
 from liveproof_sim.explore.elsewhere import compare_elsewhere
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, exploring
 from liveproof_sim.explore.labour import Parts, Share, run_parts, run_share
 from liveproof_sim.explore.runner import Runner, behaviour_of, quiet_collector
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search, Standing
 from liveproof_sim.explore.strategies.dpor import Dpor
-from liveproof_sim.explore.strategies.dpor.sharing import Sharing, part_of
-from liveproof_sim.explore.subtrees import Shift, explore_subtrees
+from liveproof_sim.explore.strategies.dpor.parts import expansion_of, part_search_of
 from liveproof_sim.explore.tally import Tally
 from liveproof_sim.explore.verdict import Failure, StopReason, Verdict
 from liveproof_sim.explore.workers import Found, Pace, explore_together, send_for
@@ -94,8 +94,6 @@ class Explorer(Runner):
         self._began = self._clock()
         if resume is not None:
             self._resume(Path(resume))
-        if isinstance(self.search, Dpor):
-            self.search.keep_classes |= workers > 1
         with exploring(self.scenario, self.settings), quiet_collector(), self._interruptible():
             failed = None if self.search.exhausted() else self._first()
             if failed:
@@ -105,7 +103,7 @@ class Explorer(Runner):
             elif workers > 1 and executions != 1:
                 reason = self._together(workers, executions, seconds)
             else:
-                reason = self._rest(executions, seconds)
+                reason = self._rest(self.search, executions, seconds)
             if reason is None:
                 failed, reason = self._failed, StopReason.FAILURE
             self._keep(reason)
@@ -176,12 +174,11 @@ class Explorer(Runner):
         self._ordinary, self._ordinary_taken = outcome.trace.digest(), outcome.taken
         if not self.search.systematic:
             self.search.measure(outcome)
-        self._note(outcome, own=self.search.systematic)
+        self._note(outcome, self.search if self.search.systematic else None)
         return outcome if outcome.failed else None
 
-    def _rest(self, executions: int | None, seconds: float | None) -> StopReason | None:
-        """All further executions. None: the last one failed."""
-        search = self.search
+    def _rest(self, search: Search, executions: int | None, seconds: float | None) -> StopReason | None:
+        """All further executions of a search. None: the last one failed."""
         while True:
             if search.exhausted():
                 return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
@@ -190,7 +187,7 @@ class Explorer(Runner):
             if seconds is not None and self._clock() - self._began >= seconds:
                 return StopReason.SECONDS
             outcome = self.once(search, seed=derive_seed(self.seed, f"execution {self._tally.executions}"))
-            self._note(outcome, own=True)
+            self._note(outcome, search)
             if outcome.failed:
                 self._failed = outcome
                 return None
@@ -198,16 +195,17 @@ class Explorer(Runner):
                 self._keep(None)
             self.collect()
 
-    def _note(self, outcome: Outcome, *, own: bool) -> None:
+    def _note(self, outcome: Outcome, search: Search | None) -> None:
+        """``search``: whose it was."""
         self._learning = True
         new = not outcome.cut and self._tally.count(behaviour_of(outcome) if self._tally.repeats else b"")
         if outcome.lost and not outcome.cut:
             self._tally.lose({outcome.lost: 1})
-        if own or outcome.cut:
-            self.search.learn(outcome, new=new)
+        if search is not None:
+            search.learn(outcome, new=new)
         self._learning = False
         if self._told is not None and self._pace.due():
-            self._told(self._tally.ran, self._tally.behaviours, self.search.standing())
+            self._told(self._tally.ran, self._tally.behaviours, (search or self.search).standing())
 
     def _sendable(self) -> bytes:
         """What workers are sent.
@@ -216,9 +214,11 @@ class Explorer(Runner):
             OptionError: it cannot be sent, or the search cannot be shared.
         """
         search = self.search
-        if isinstance(search, Dpor) and search.shareable:
+        if isinstance(search, Dpor):
+            if not search.shareable:
+                raise OptionError(f"{search.name} with preemptions is run by one process: use workers=1")
             first = (self._ordinary_taken, self._ordinary)
-            return send_for(self.scenario, Parts(part_of(search), self.settings, *first))
+            return send_for(self.scenario, Parts(part_search_of(search), self.settings, *first))
         if search.systematic:
             raise OptionError(f"{search.name} runs one schedule after the other: use workers=1")
         return send_for(self.scenario, Share(self.search, self.settings, self.seed, self._ordinary))
@@ -253,34 +253,49 @@ class Explorer(Runner):
         self, search: Dpor, workers: int, executions: int | None, seconds: float | None
     ) -> StopReason | None:
         """All further executions, by workers that run parts of the tree. None: one failed."""
-        tally = self._tally
-        sharing = Sharing(search, self.settings.hot)
-
-        def tell(shift: Shift) -> None:
-            for _ in range(shift.ran):
-                tally.count(b"")
-            tally.lose(shift.lost)
-            self.reached.add(shift.counts, shift.points, shift.faults)
-            self.settings.opaque.update(dict.fromkeys(shift.opaque))
-            if self._told is not None and self._pace.due():
-                self._told(tally.ran, tally.behaviours, sharing.standing())
-
+        search.hand_over()
         with Crew(run_parts, self._sendable(), workers) as crew:
-            failure = explore_subtrees(
-                sharing,
-                crew,
-                workers,
-                executions=None if executions is None else executions - tally.ran,
-                seconds=None if seconds is None else seconds - (self._clock() - self._began),
-                tell=tell,
-            )
-        if failure is not None:
-            self._failed = Outcome(None, failure[0], 0, failure[1], [])
-            return None
-        if search.exhausted():
-            return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
-        spent = executions is not None and tally.ran >= executions
-        return StopReason.EXECUTIONS if spent else StopReason.SECONDS
+            division = Division(crew, workers, self.settings.hot)
+            while True:
+                expansion = expansion_of(search, PARTS_PER_WORKER * workers)
+                reason = self._rest(expansion, executions, seconds)
+                search.credit(*expansion.settle(), restarts=expansion.restarts)
+                if reason not in (StopReason.EXHAUSTED, StopReason.EXHAUSTED_WITHIN):
+                    return reason
+                division.begin(expansion.parts)
+                ended = division.run(
+                    expansion.relied,
+                    executions=None if executions is None else executions - self._tally.ran,
+                    seconds=None if seconds is None else seconds - (self._clock() - self._began),
+                    tell=lambda shift: self._tell(search, division, shift),
+                )
+                if ended is Ended.DONE:
+                    search.finish()
+                    return StopReason.EXHAUSTED_WITHIN if search.bounds() else StopReason.EXHAUSTED
+                if ended is Ended.ANEW:
+                    search.begin_anew()
+                    continue
+                if ended is Ended.FAILED:
+                    return None
+                spent = executions is not None and self._tally.ran >= executions
+                return StopReason.EXECUTIONS if spent else StopReason.SECONDS
+
+    def _tell(self, search: Dpor, division: Division, shift: Shift) -> None:
+        """What a worker did."""
+        tally, settings = self._tally, self.settings
+        for _ in range(shift.ran):
+            tally.count(b"")
+        tally.lose(shift.lost)
+        search.credit(*shift.counts)
+        self.reached.add(shift.reached.counts, shift.reached.points, shift.reached.faults)
+        settings.opaque.update(dict.fromkeys(shift.opaque))
+        if shift.failure is not None:
+            signature, taken = shift.failure
+            self._failed = Outcome(None, signature, 0, taken, [])
+            settings.hot.clear()  # it is to be run again as it was run
+            settings.hot.update(dict.fromkeys(shift.hot))
+        if self._told is not None and self._pace.due():
+            self._told(tally.ran, tally.behaviours, division.standing(search.executions))
 
     def confirm(self, outcome: Outcome) -> Failure:
         """Run a failure again, recorded.

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from liveproof_sim.explore.division import Job, Shift
 from liveproof_sim.explore.execution import Scenario, Settings, exploring
 from liveproof_sim.explore.runner import Runner, behaviour_of, quiet_collector
 from liveproof_sim.explore.strategies import FifoSearch, Positions, Search
-from liveproof_sim.explore.strategies.dpor.units import UnitSearch
-from liveproof_sim.explore.subtrees import Job, Shift
+from liveproof_sim.explore.strategies.dpor.frontier import frames_of
+from liveproof_sim.explore.strategies.dpor.parts import PartSearch
 from liveproof_sim.explore.tally import Tally
 from liveproof_sim.explore.workers import Found, Pace, Record, Turn
 from liveproof_sim.kernel.choices import derive_seed
@@ -77,7 +78,7 @@ def _share(
 class Parts(NamedTuple):
     """What workers need that run parts of a tree."""
 
-    search: UnitSearch
+    search: PartSearch
     settings: Settings
     taken: list[int]
     ordinary: str
@@ -96,15 +97,20 @@ def run_parts(
     with exploring(scenario, options.settings), quiet_collector():
         runner.require_same(Positions(options.taken), options.ordinary)
         runner.settings = options.settings
+        era = 0
         while (job := receive()) is not None:
+            if job.era != era:
+                options.search.forget()
+                era = job.era
             tell(_shift(runner, options.search, job))
 
 
-def _shift(runner: Runner, search: UnitSearch, job: Job) -> Shift:
-    """Run a part of a tree for a while."""
+def _shift(runner: Runner, search: PartSearch, job: Job) -> Shift:
+    """Run a part for a while, or the one that was begun."""
     began, ran, settings = time.perf_counter(), 0, runner.settings
-    settings.hot.update(dict.fromkeys(job.unit.hot))
-    search.take(job.unit)
+    settings.hot.update(dict.fromkeys(job.hot))
+    if job.part is not None:
+        search.take(frames_of(job.part))
     runner.reached = Reached()
     lost: dict[str, int] = {}
     failure = None
@@ -119,8 +125,15 @@ def _shift(runner: Runner, search: UnitSearch, job: Job) -> Shift:
         runner.collect()
         if time.perf_counter() - began >= job.seconds:
             break
-    reached = runner.reached
-    report = search.report(settings.hot)
     return Shift(
-        report, ran, lost, reached.counts, reached.points, reached.faults, list(settings.opaque), failure
+        job.era,
+        search.exhausted(),
+        ran,
+        search.settle(),
+        list(settings.hot),
+        list(search.relied),
+        lost,
+        runner.reached,
+        list(settings.opaque),
+        failure,
     )

@@ -127,5 +127,3 @@ def test_options() -> None:
         check(spinning, strategy="dpor:depth=0")
     with pytest.raises(OptionError, match="fifo"):
         check(spinning, strategy="dpor", fidelity="fifo")
-    with pytest.raises(OptionError, match="workers=1"):
-        check(spinning, strategy="dpor", workers=2)

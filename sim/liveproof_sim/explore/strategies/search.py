@@ -52,8 +52,6 @@ class Search:
     """whether it needs to know what steps touch"""
     resumable = False
     """whether it can be stopped, written down, and go on in another process"""
-    shareable = False
-    """whether several processes can run parts of it"""
     keep_begin = False
     """whether an execution may be interrupted, and the search is to be as before it then"""
 

@@ -45,6 +45,8 @@ FREE = (CLOCK, LANE)
 class FewPreemptions(Dpor):
     """See the module."""
 
+    shareable = False  # without sleep sets every part would run most of the others
+
     def __init__(
         self, preemptions: int, depth: int = 2000, *, faults: int | None = None, crashes: int | None = None
     ) -> None:

@@ -61,7 +61,8 @@ class Dpor(Search, Attached):
     systematic = True
     reduced = True
     resumable = True
-    shareable = False  # not yet: see sharing.py
+    shareable = True
+    """whether several processes can run parts of it: see parts.py"""
 
     def __init__(
         self, depth: int = 2000, *, source: bool = False, faults: int | None = None, crashes: int | None = None
@@ -87,7 +88,7 @@ class Dpor(Search, Attached):
         self._fresh = 0
         self._stopped: list[int] = []
         """steps that cancelled the last timer: it might have fired after all that does not depend on them"""
-        self._floor = 0  # so many frames belong to somebody else: see units.py
+        self._floor = 0  # so many frames are left as they are: see parts.py
         self._running = False
         self.redundant = 0
         """executions that were given up because all that could run was asleep"""
@@ -178,16 +179,11 @@ class Dpor(Search, Attached):
                 self._ask_one(self._at - 1, process)
 
     def _ask_one(self, at: int, process: str) -> None:
-        """Have the process run at a step, however it decides."""
-        self.include_one(self._frames[at], process)
-
-    def include_one(self, frame: Frame, process: str) -> bool:
-        """Have the process run from there, unless it is run anyway. Returns whether that was news."""
+        """Have the process run at a step, however it decides, unless it is run there anyway."""
+        frame = self._frames[at]
         known = [*frame.sleep, *(branch.label for branch in frame.tree)]
-        if any(label[0] == process for label in known):
-            return False
-        frame.tree.append(Branch((process, ()), None))
-        return True
+        if not any(label[0] == process for label in known):
+            frame.tree.append(Branch((process, ()), None))
 
     def _awake(self, sleep: Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
         """Whoever ran last, or else the first, that is not asleep; and what has to be decided in its step."""
@@ -348,14 +344,10 @@ class Dpor(Search, Attached):
 
     def begin_anew(self) -> None:
         """With what is known by now."""
-        self._frames = [Frame({})]
+        self.hand_over()
         self._fresh = 0
         self._relied = {}
-        self.executions = 0
-        self.redundant = self.infeasible = 0
         self.restarts += 1
-        self._cut = {}
-        self.classes.clear()
 
     def _turn(self, watcher: Watcher, event: Event) -> None:
         for earlier in event.races:
@@ -367,21 +359,19 @@ class Dpor(Search, Attached):
             self._ask(earlier, sequence, _then(watcher.history.events[earlier]))
 
     def _ask(self, at: int, sequence: list[Event], then: list[Event]) -> None:
-        """Have an execution begin so at a step, and go on so."""
-        self.include(self._frames[at], sequence, then)
-
-    def include(self, frame: Frame, sequence: list[Event], then: list[Event]) -> bool:
-        """Have an execution begin so from there, unless one does anyway. Returns whether that was news."""
+        """Have an execution begin so at a step, and go on so, unless one does anyway."""
+        frame = self._frames[at]
         if self._source:
-            return self._add_initial(frame, sequence)
-        return not self._covered(frame, [*sequence, *then]) and insert(frame.tree, sequence, then)
+            self._add_initial(frame, sequence)
+        elif not self._covered(frame, [*sequence, *then]):
+            insert(frame.tree, sequence, then)
 
     def _covered(self, frame: Frame, sequence: list[Event]) -> bool:
         """Whether executions that begin so from here were explored."""
         asleep = frame.sleep.items()
         return any(weak_initial(label, each.footprint, sequence) is not None for label, each in asleep)
 
-    def _add_initial(self, frame: Frame, sequence: list[Event]) -> bool:
+    def _add_initial(self, frame: Frame, sequence: list[Event]) -> None:
         """Of source-DPOR: unless a step that can begin the sequence is run from here anyway, one is to be."""
         possible = [
             each
@@ -390,10 +380,9 @@ class Dpor(Search, Attached):
         ]
         there = [*frame.explored, *(branch.label for branch in frame.tree)]
         if any(each.label in there for each in possible):
-            return False
+            return
         awake = [each for each in possible if each.label not in frame.sleep] or possible
         frame.tree.append(Branch(awake[0].label, awake[0].footprint))
-        return True
 
     def _backtrack(self) -> None:
         """To the deepest prefix from which something is left to run."""
@@ -447,21 +436,24 @@ class Dpor(Search, Attached):
         self._frames = [*self._frames[: size - 1], *top] if size else []
         self._begun = bool(size)
 
-    # ---- for those who share it: see sharing.py
+    # ---- if others run it: see parts.py
 
-    def hand_over(self) -> tuple[list[Frame], int, dict[str, None]]:
-        """The stack, from where on races were not looked for, and what was taken for constant."""
-        return [frame.copied() for frame in self._frames], self._fresh, self._relied
+    def hand_over(self) -> None:
+        """Others run all of it, what was run included."""
+        self._frames = [Frame({})]
+        self.executions = self.redundant = self.infeasible = 0
+        self._cut = {}
+        self.classes.clear()
 
-    def credit(self, counts: tuple[int, int, int], cut: dict[str, int], classes: list[bytes]) -> None:
-        """What others have run of it."""
-        executions, redundant, infeasible = counts
-        new = [each for each in classes if each not in self.classes]
-        self.executions += len(new)
-        self.redundant += redundant + executions - len(new)
+    def credit(
+        self, executions: int, redundant: int, infeasible: int, cut: dict[str, int], *, restarts: int = 0
+    ) -> None:
+        """Others have run some of it, and had begun it anew."""
+        self.executions += executions
+        self.redundant += redundant
         self.infeasible += infeasible
         self._cut.update(cut)
-        self.classes.update(dict.fromkeys(classes))
+        self.restarts += restarts
 
     def finish(self) -> None:
         """Others have run everything."""

@@ -42,9 +42,9 @@ def weak_initial(label: Label, footprint: Footprint | None, sequence: Sequence[E
     return len(sequence)
 
 
-def insert(children: list[Branch], sequence: Sequence[Event], then: Sequence[Event] = ()) -> bool:
+def insert(children: list[Branch], sequence: Sequence[Event], then: Sequence[Event] = ()) -> None:
     """Have some leaf of the tree lead to an execution that begins with the sequence, up to the order of what
-    commutes, and can go on with ``then``. Returns whether a branch was added.
+    commutes, and can go on with ``then``.
 
     Departs from the paper, where a leaf that can begin the sequence stands for all that may follow it, and is left
     alone: a leaf may be there because of a footprint that its step turns out not to have, and then what follows it
@@ -63,9 +63,8 @@ def insert(children: list[Branch], sequence: Sequence[Event], then: Sequence[Eve
         else:
             break
         if not sequence:
-            return False
+            return
     for event in sequence:
         branch = Branch(event.label, event.footprint)
         children.append(branch)
         children = branch.children
-    return True
