@@ -32,6 +32,7 @@ def quiet_collector() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # of what was made since: else it would grow old with the rest, and stay
         gc.unfreeze()
         if enabled:
             gc.enable()

@@ -123,6 +123,7 @@ class Accesses:
         "maker",
         "muted",
         "names",
+        "quiet",
         "relied",
         "step",
         "unknown",
@@ -150,6 +151,8 @@ class Accesses:
         self.maker = ""
         """the label of who is running"""
         self._made: dict[str, int] = {}
+        self.quiet: dict[type, Any] = {}
+        """for those who look at classes that this execution made: what they found"""
         self.names: dict[int, Hashable] = {}
         """by address"""
         self._kept: list[Any] = []  # Invariant: holds every named object, so that no address is used twice.

@@ -121,10 +121,11 @@ _quiet: dict[type, Quiet] = {}
 _METHODS = (FunctionType, property, staticmethod, classmethod, MethodDescriptorType, WrapperDescriptorType)
 
 
-def _quiet_of(kind: type) -> Quiet:
+def _quiet_of(accesses: Accesses, kind: type) -> Quiet:
     """Methods, and properties, which tell of themselves: an object that gets its own is told of by ``setattr_``.
-    All attributes of what never changes."""
-    known = _quiet.get(kind)
+    All attributes of what never changes. A class that an execution made is forgotten with it."""
+    memo = accesses.quiet if "<locals>" in kind.__qualname__ else _quiet
+    known: Quiet | None = memo.get(kind)
     if known is None:
         parameters = getattr(kind, "__dataclass_params__", None)
         frozen = parameters is not None and parameters.frozen
@@ -138,7 +139,7 @@ def _quiet_of(kind: type) -> Quiet:
                         known[name] = None
                     else:
                         known.pop(name, None)
-        _quiet[kind] = known
+        memo[kind] = known
     return known
 
 
@@ -162,7 +163,7 @@ def wrote(resource: Hashable) -> None:
 
 def _look(accesses: Accesses, thing: Any, name: str) -> None:
     kind = type(thing)
-    if name not in (_quiet.get(kind) or _quiet_of(kind)):
+    if name not in (_quiet.get(kind) or _quiet_of(accesses, kind)):
         known = accesses.names.get(id(thing))  # tidy: allow id (a key of the registry, never shown or ordered by)
         key = ((kind.__qualname__,) if known is None else known, name)
         accesses.step[key] = accesses.step.get(key, 0) | READ
@@ -181,7 +182,7 @@ def _change(thing: Any, name: str, modes: int) -> None:
     if accesses is None or accesses.muted:
         return
     kind = type(thing)
-    quiet = _quiet.get(kind) or _quiet_of(kind)
+    quiet = _quiet.get(kind) or _quiet_of(accesses, kind)
     if name in quiet and kind is not ModuleType and not isinstance(getattr(kind, name, None), property):
         accesses.opaque(f"{kind.__qualname__}.{name} is replaced in an object")
     accesses.note((accesses.name(thing), name), modes)
