@@ -75,7 +75,7 @@ SCENARIOS = (
         "a folder caught up",
         ("DUR-1", "DUR-3"),
         folder.catch_up,
-        reaches={"submit.in-doubt": 0.25, "sinks.one-by-one": 0.02},
+        reaches={"submit.in-doubt": 0.25},
     ),
     cut("a folder followed live", ("DUR-1", "DUR-3"), folder.live, reaches={"submit.in-doubt": 0.25}),
     cut("readers of a folder", (), folder.readers_see_whole_files),
