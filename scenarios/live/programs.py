@@ -13,6 +13,7 @@ import liveproof as coco
 from liveproof_sim import World
 from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.fakes.targets import Target
+from liveproof_sim.properties.contract import Contract
 from liveproof_sim.properties.model import Call, Part, Path, meanings
 
 SUBPATHS: tuple[Path, ...] = (("a",), ("b",), ("a", "b"), ("c",))
@@ -169,6 +170,13 @@ class Player:
         for handle in handles:
             await handle.ready()
 
+    def judge(self, contract: Contract, *, moves: bool = False) -> None:
+        """Tell the contract what the calls mean one after the other, and what the target has (ORD-1)."""
+        possible = meanings(self.log, self.ran, moves=moves)
+        assert possible, f"the model has no meaning for {self.log!r} with {list(self.ran)!r}"
+        found = self.target.entries
+        contract.means(self.log, found if found in possible else possible[0], found)
+
     def component(self) -> type[Any]:
         player = self
 
@@ -219,10 +227,7 @@ def scenario_of(
 
         config = coco.AppConfig("programs", max_inflight_components=capacity)
         await world.start(coco.App(config, main), live=True)
-        possible = meanings(player.log, player.ran, moves=shared)
-        assert possible, f"the model has no meaning for {player.log!r} with {list(player.ran)!r}"
-        found = target.entries
-        contract.means(player.log, found if found in possible else possible[0], found)
+        player.judge(contract, moves=shared)
 
     return scenario
 

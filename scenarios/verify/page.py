@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from liveproof_sim.report.coverage import Coverage
 from scenarios.verify import machine
 from scenarios.verify.plan import ENDLESS, ENTRIES, PARTS, PROGRAMS, Part, Piece
-from scenarios.verify.proofs import proofs, proved_of, summary
+from scenarios.verify.proofs import number, proofs, proved_of, summary
 from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, REACHED_WITHIN, Result
 
 __all__ = ["Run", "render"]
@@ -46,10 +46,6 @@ class Run:
     def done(self, part: str) -> list[Result]:
         """A part's results."""
         return [result for _, result in self.of(part) if result is not None]
-
-
-def number(value: float) -> str:
-    return f"{value:,.0f}".replace(",", " ")
 
 
 def cell(text: str) -> str:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from scenarios.proofs import FAMILIES, PROOFS, Family
 from scenarios.verify.work import Result
 
-__all__ = ["proofs", "proved_of", "summary"]
+__all__ = ["number", "proofs", "proved_of", "summary"]
 
 SHOWN = 20
 """programs that were not finished, at most, by name"""
 
 
 def number(value: float) -> str:
+    """With spaces between thousands."""
     return f"{value:,.0f}".replace(",", " ")
 
 

@@ -37,7 +37,7 @@ def test_every_order_means_the_same(program: Program) -> None:
 
 
 def test_a_wrong_meaning_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scenarios.proofs.operators.meanings", lambda *_: [{"a": "nothing of the kind"}])
+    monkeypatch.setattr("scenarios.live.programs.meanings", lambda *_, **__: [{"a": "nothing of the kind"}])
     verdict = check(scenario_of((("update a",),)), strategy="dpor", timers="discrete", executions=None)
     assert verdict.status is Status.FAILED
 
