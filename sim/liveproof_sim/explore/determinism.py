@@ -3,7 +3,7 @@
 What depends on addresses (``id()``, the order of a set of plain objects or of tasks) gives the same run twice
 in a row more often than not: the allocator hands out the same blocks again. So each further run of the first
 execution begins with the free blocks of the allocator in another order. A set of two objects then keeps its
-order half of the time, and five further runs miss it once in 32 times. Long executions are run again fewer
+order half of the time, and eight further runs miss it once in 256 times. Long executions are run again fewer
 times. The order of a set of strings changes with ``PYTHONHASHSEED``, so only in another process:
 ``elsewhere.py``.
 """
@@ -22,7 +22,7 @@ from liveproof_sim.trace.events import Trace
 __all__ = ["SUSPECTS", "compare", "reruns", "scattered", "shortened"]
 
 LIVELOCK_STEPS = 5_000  # of a livelock, so much is compared
-RERUNS_MAX = 5
+RERUNS_MAX = 8
 STEPS_MAX = 5_000  # of all further runs together, but for the first of them
 BLOCKS = 96  # of each size class, of which every other one is freed: more than a small execution takes
 SIZES = range(48, 289, 16)  # size classes of pymalloc: of small instances up to tasks
