@@ -39,10 +39,10 @@ async def guard(state: Counter) -> None:
 
 async def write(state: Counter) -> None:
     """Five steps that all conflict with those of others: nothing to reduce."""
-    state.value += 1
+    state.value = state.value * 2
     for _ in range(4):
         await asyncio.sleep(0)
-        state.value += 1
+        state.value = state.value * 2
 
 
 class Cache:
@@ -117,10 +117,14 @@ class Duel:
 DUELS = {
     "lost update": Duel(Counter, (lose, lose), lambda state: state.value in (1, 2)),
     "lost update, three": Duel(Counter, (lose, lose, lose), lambda state: state.value in (1, 2, 3)),
+    "lost update, four": Duel(Counter, (lose,) * 4, lambda state: 1 <= state.value <= 4),
     "guarded increments": Duel(Counter, (guard, guard), lambda state: bool(state.value == 2)),
+    "guarded increments, four": Duel(Counter, (guard,) * 4, lambda state: bool(state.value == 4)),
     "check, then act": Duel(Cache, (look_up, look_up), lambda state: state.loads in (1, 2)),
+    "check, then act, four": Duel(Cache, (look_up,) * 4, lambda state: 1 <= state.loads <= 4),
     "bank transfer": Duel(Bank, (transfer, transfer), lambda state: state.first < 100 < state.second),
-    "two writers of five steps": Duel(Counter, (write, write), lambda state: bool(state.value == 10)),
+    "bank transfer, three": Duel(Bank, (transfer,) * 3, lambda state: state.first < 100 < state.second),
+    "two writers of five steps": Duel(Counter, (write, write), lambda state: bool(state.value == 0)),
     "independent 3 x 3": Duel(Cells, (add_a, add_b, add_c), lambda state: bool(state.a == state.b == state.c)),
 }
 

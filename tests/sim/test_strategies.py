@@ -307,7 +307,7 @@ def test_a_task_that_spins_is_no_livelock(name: str) -> None:
 
         await asyncio.gather(spinner(), stopper())
 
-    verdict = check(spin, strategy=name, executions=60)
+    verdict = check(spin, strategy=name, executions=10 if "dpor" in name else 60)  # of those all are as long
     assert verdict.status in (Status.SAMPLED, Status.INCONCLUSIVE), verdict
 
 

@@ -10,6 +10,7 @@ times. The order of a set of strings changes with ``PYTHONHASHSEED``, so only in
 
 from __future__ import annotations
 
+import functools
 import sys
 from dataclasses import replace
 
@@ -40,18 +41,22 @@ def reruns(steps: int) -> int:
 def scattered(number: int) -> list[bytes | None]:
     """Put the allocator's free blocks into an order that depends on ``number``. Keep the result for as long as
     that is to last."""
-    order = list(range(BLOCKS))
-    Stream(derive_seed(number, "addresses")).shuffle(order)
-    freed = order[::2]
     header = sys.getsizeof(b"")
     kept: list[bytes | None] = []
     for size in SIZES:
         length = max(2, size - header)  # shorter ones are shared
-        blocks: list[bytes | None] = [bytes(length) for _ in order]
-        for at in freed:
+        blocks: list[bytes | None] = [bytes(length) for _ in range(BLOCKS)]
+        for at in _freed(number):
             blocks[at] = None
         kept += blocks
     return kept
+
+
+@functools.cache
+def _freed(number: int) -> list[int]:
+    order = list(range(BLOCKS))
+    Stream(derive_seed(number, "addresses")).shuffle(order)
+    return order[::2]
 
 
 def shortened(settings: Settings, outcome: Outcome) -> Settings:

@@ -36,7 +36,18 @@ Entry: TypeAlias = tuple[int, Any, tuple[Any, ...], Context | None]
 """Something ready: its number in the order of stock asyncio, what to call, with what, and in which context
 (None: a handle that runs itself). Of tasks, ``entry[1].__self__`` is the task."""
 
-Stream: TypeAlias = random.Random
+_core_seed = random.Random.__base__.seed  # type: ignore[union-attr]
+
+
+class Stream(random.Random):
+    """Chance. A whole number seeds it as it seeds ``random.Random``, in a fraction of the time: an execution has a
+    few of them."""
+
+    def seed(self, a: int = 0) -> None:  # type: ignore[override]
+        """See ``random.Random``."""
+        _core_seed(self, a)
+        self.gauss_next = None
+
 
 SWARM = "swarm "
 """With this the labels of those choices begin that switch something off for a whole run."""
@@ -148,7 +159,7 @@ class Choices:
         """The stream of chance for ``label``; the same object each time in one execution."""
         stream = self._streams.get(label)
         if stream is None:
-            stream = self._streams[label] = random.Random(derive_seed(self.seed, label))  # noqa: S311 - to repeat
+            stream = self._streams[label] = Stream(derive_seed(self.seed, label))
         return stream
 
     def draw(self, kind: Kind | str, label: str, options: int) -> int:

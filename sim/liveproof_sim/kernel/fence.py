@@ -55,13 +55,11 @@ class Fence:
         self.loop: SimLoop | None = None
         self._thread = 0
         self.bytes: Callable[[int], bytes] = os.urandom
-        self._state: Any = None
 
     @contextlib.contextmanager
     def inside(self, loop: SimLoop, seed: int) -> Iterator[None]:
-        """For the extent of one execution."""
+        """For the extent of one execution, inside of :func:`installed`, which puts chance back where it was."""
         assert self.loop is None, "an execution inside an execution"
-        state = _chance.getstate()
         self.loop, self._thread = loop, threading.get_ident()
         _chance.seed(derive_seed(seed, "random"))
         self.bytes = _Bytes(seed)
@@ -69,7 +67,6 @@ class Fence:
             yield
         finally:
             self.loop = None
-            _chance.setstate(state)
 
     def active(self) -> SimLoop | None:
         """The loop whose execution called, if it was one."""
@@ -263,16 +260,15 @@ def _patches() -> list[tuple[Any, str, Any]]:
 
 
 def _aliases(replaced: dict[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
-    """Names that other modules hold of what is replaced. Looks at every name of every module, so it is most of
+    """Names that other modules hold of what is replaced. Looks at every name of every module, so it is some of
     what an exploration of a short scenario costs besides its executions."""
-    kinds = dict.fromkeys(map(type, replaced))  # others may not even be hashable
+    wanted = {id(old): new for old, new in replaced.items()}  # others may not even be hashable
     for name, module in list(sys.modules.items()):
         if module is None or name.startswith(_SKIPPED):
             continue
-        names = list(getattr(module, "__dict__", {}).items())
-        found = [attribute for attribute, value in names if type(value) in kinds and value in replaced]
-        for attribute in found:
-            yield module, attribute, replaced[module.__dict__[attribute]]
+        names = getattr(module, "__dict__", {})
+        if not wanted.keys().isdisjoint(map(id, list(names.values()))):
+            yield from [(module, each, wanted[id(old)]) for each, old in list(names.items()) if id(old) in wanted]
 
 
 _installed = 0
@@ -284,6 +280,7 @@ def installed() -> Iterator[None]:
     global _installed  # noqa: PLW0603 - what it patches is process-wide, too
     _installed += 1
     undo: list[tuple[Any, str, Any]] = []
+    state = _chance.getstate()
     try:
         if _installed == 1:
             patches = _patches()
@@ -303,3 +300,4 @@ def installed() -> Iterator[None]:
         _installed -= 1
         for owner, name, old in reversed(undo):
             setattr(owner, name, old)
+        _chance.setstate(state)
