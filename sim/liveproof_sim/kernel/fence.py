@@ -262,13 +262,16 @@ def _patches() -> list[tuple[Any, str, Any]]:
 def _aliases(replaced: dict[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
     """Names that other modules hold of what is replaced. Looks at every name of every module, so it is some of
     what an exploration of a short scenario costs besides its executions."""
-    wanted = {id(old): new for old, new in replaced.items()}  # others may not even be hashable
+    identity = id  # tidy: allow id (others may not even be hashable; looked up, never shown or ordered by)
+    wanted = {identity(old): new for old, new in replaced.items()}
     for name, module in list(sys.modules.items()):
         if module is None or name.startswith(_SKIPPED):
             continue
         names = getattr(module, "__dict__", {})
-        if not wanted.keys().isdisjoint(map(id, list(names.values()))):
-            yield from [(module, each, wanted[id(old)]) for each, old in list(names.items()) if id(old) in wanted]
+        if not wanted.keys().isdisjoint(map(identity, list(names.values()))):
+            for each, old in list(names.items()):
+                if identity(old) in wanted:
+                    yield module, each, wanted[identity(old)]
 
 
 _installed = 0
