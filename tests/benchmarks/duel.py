@@ -73,7 +73,8 @@ def measure(rounds: int) -> dict[str, Any]:
     first = next(iter(DUELS.values()))
     ours(first), theirs(first)  # what is imported, and compiled, is there
     for name, duel in DUELS.items():
-        began, pairs = time.process_time(), []
+        began = time.process_time()
+        pairs: list[tuple[tuple[int, float], tuple[int, float]]] = []
         while len(pairs) < rounds and time.process_time() - began < PROGRAM_S:
             pairs.append((turn(ours, duel), turn(theirs, duel)))
         rows[name] = {

@@ -36,7 +36,7 @@ def _rates(row: dict[str, Any]) -> list[float]:
 
 
 def _rated(row: dict[str, Any]) -> bool:
-    return min(row["ours"], row["theirs"]) >= RATED_MIN
+    return bool(min(row["ours"], row["theirs"]) >= RATED_MIN)
 
 
 def missed(found: dict[str, Any]) -> list[str]:
