@@ -40,6 +40,8 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from liveproof_sim.errors import NondeterminismError
+
 __all__ = [
     "ADD",
     "CURRENT",
@@ -115,6 +117,7 @@ class Accesses:
     __slots__ = (
         "_kept",
         "_made",
+        "answers",
         "draws",
         "fresh",
         "hot",
@@ -125,6 +128,7 @@ class Accesses:
         "names",
         "quiet",
         "relied",
+        "silent",
         "step",
         "unknown",
     )
@@ -147,6 +151,11 @@ class Accesses:
         """decisions of this step that are no steps: label, chosen, options"""
         self.unknown: dict[str, None] = {}
         """why steps conflict with everything"""
+        self.silent = False
+        """whether what the running step does is known already, because it ran before, after the same steps. Objects
+        get their names all the same"""
+        self.answers: list[bool] = []
+        """what :meth:`alone` has answered in this step; in a silent one, what it is to answer"""
         self.muted = 1  # until the loop runs: those who explain a run look at tasks, too
         self.maker = ""
         """the label of who is running"""
@@ -157,16 +166,18 @@ class Accesses:
         """by address"""
         self._kept: list[Any] = []  # Invariant: holds every named object, so that no address is used twice.
 
-    def begin(self, maker: str) -> None:
-        """A step begins."""
+    def begin(self, maker: str, answers: tuple[bool, ...] | None = None) -> None:
+        """A step begins; a silent one with what :meth:`alone` is to answer in it."""
         self.step = self.fresh()
         self.joins = []
         self.draws = []
         self.maker = maker
+        self.silent = answers is not None
+        self.answers = list(answers or ())
 
     def note(self, resource: Hashable, modes: int) -> None:
         """The running step does this to the resource."""
-        if not self.muted:
+        if not (self.muted or self.silent):
             self.step[resource] = self.step.get(resource, 0) | modes
 
     def touch(self, resource: Hashable, write: bool) -> None:
@@ -184,18 +195,27 @@ class Accesses:
 
     def take(self, taken: Hashable, given: Hashable) -> None:
         """The running step writes ``taken``, and could not have run before the last write of ``given``."""
-        if not self.muted:
+        if not (self.muted or self.silent):
             self.note(taken, WRITE)
             self.joins.append((taken, given))
 
     def opaque(self, why: str) -> None:
         """The running step does something unknown."""
-        if not self.muted:
+        if not (self.muted or self.silent):
             self.unknown[why] = None
             self.step[WORLD] = WRITE
 
     def alone(self) -> bool:
         """Whether the running step has done nothing so far but to look at what never changes."""
+        if self.silent:
+            if not self.answers:
+                raise NondeterminismError("a step that had run before now asks for more")
+            return self.answers.pop(0)
+        self.answers.append(answer := self.is_alone())
+        return answer
+
+    def is_alone(self) -> bool:
+        """The same, asked by who only watches the step."""
         if self.draws:
             return False
         words = []
@@ -235,6 +255,8 @@ class Accesses:
         """Monitors have looked, after the step that is about to end. If it changed what they ever look at, it is
         visible. Whether they look at something depends on what they saw before; so what counts is whether they do
         in any execution, and who relied on the contrary is to be run once more."""
+        if self.silent:
+            return
         for resource, modes in seen.items():
             word = f"looked {'at' if modes & READ or resource == WORLD else 'into'}: {resource!r}"
             self.looked[word] = None

@@ -172,14 +172,14 @@ def _look(accesses: Accesses, thing: Any, name: str) -> None:
 def attr(thing: Any, name: str) -> Any:
     """``thing.name``."""
     accesses = CURRENT[0]
-    if accesses is not None and not accesses.muted:
+    if accesses is not None and not accesses.muted and not accesses.silent:
         _look(accesses, thing, name)
     return getattr(thing, name)
 
 
 def _change(thing: Any, name: str, modes: int) -> None:
     accesses = CURRENT[0]
-    if accesses is None or accesses.muted:
+    if accesses is None or accesses.muted or accesses.silent:
         return
     kind = type(thing)
     quiet = _quiet.get(kind) or _quiet_of(accesses, kind)
@@ -238,6 +238,8 @@ def _key(accesses: Accesses, thing: Any, key: Any) -> Hashable:
 
 def _part(accesses: Accesses, thing: Any, key: Any, modes: int) -> None:
     """READ or WRITE of one item."""
+    if accesses.silent:
+        return
     name = accesses.name(thing)
     if isinstance(key, slice):
         accesses.note(name, modes)
@@ -354,6 +356,8 @@ _READING = dict.fromkeys(
 
 
 def _note_method(accesses: Accesses, thing: Any, name: str, args: tuple[Any, ...]) -> None:
+    if accesses.silent:
+        return
     keyed = _KEYED.get(name)
     if keyed is None and name in ("pop", "remove") and type(thing) not in SEQUENCES and args:
         keyed = WRITE
@@ -373,6 +377,10 @@ def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
     accesses = CURRENT[0]
     if accesses is None:
         return getattr(thing, name)(*args, **kwargs)
+    if accesses.silent:
+        method = getattr(thing, name)
+        if type(method) is MethodType:  # that of a container may make one
+            return method(*args, **kwargs)
     kind = type(thing)
     if kind in CONTAINERS:
         _note_method(accesses, thing, name, args)
@@ -383,7 +391,7 @@ def invoke(thing: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         return getattr(thing, name)(*args, **kwargs)
     if kind in (str, bytes):
         return fresh(getattr(thing, name)(*args, **kwargs))
-    if not accesses.muted:
+    if not accesses.muted and not accesses.silent:
         _look(accesses, thing, name)
     return _call(accesses, getattr(thing, name), args, kwargs)
 
@@ -399,6 +407,8 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 def _call(accesses: Accesses, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     kind = type(function)
     if kind is FunctionType or kind is MethodType:
+        if accesses.silent:
+            return function(*args, **kwargs)
         if not declared(function.__code__):
             accesses.opaque(f"{function.__qualname__}() is not instrumented")
     elif kind is BuiltinFunctionType:
@@ -429,6 +439,8 @@ _SLOTS = (
 
 
 def _note_builtin(accesses: Accesses, function: Any, args: tuple[Any, ...]) -> None:
+    if accesses.silent:
+        return
     if function in (getattr, hasattr) and len(args) > 1:
         accesses.note((accesses.name(args[0]), args[1]), READ)
     elif function in (setattr, delattr) and len(args) > 1:
@@ -448,13 +460,8 @@ def _note_builtin(accesses: Accesses, function: Any, args: tuple[Any, ...]) -> N
 
 
 def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    for each in args:
-        whole(each)
-    init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        new = None  # made by namedtuple
-    if (init is not None and not declared(init)) or (new is not None and not declared(new)):
-        accesses.opaque(f"{kind.__qualname__}() is not instrumented")
+    if not accesses.silent:
+        _look_at_making(accesses, kind, args)
     thing: Any
     plain = getattr(type(kind), "__call__", None) is type.__call__  # noqa: B004 - which one, not whether
     if plain and getattr(kind, "__new__", None) is object.__new__:  # as type.__call__ does it
@@ -470,3 +477,13 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
     ):
         accesses.made(thing)
     return thing
+
+
+def _look_at_making(accesses: Accesses, kind: type, args: tuple[Any, ...]) -> None:
+    for each in args:
+        whole(each)
+    init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        new = None  # made by namedtuple
+    if (init is not None and not declared(init)) or (new is not None and not declared(new)):
+        accesses.opaque(f"{kind.__qualname__}() is not instrumented")

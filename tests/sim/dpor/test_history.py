@@ -11,6 +11,7 @@ from liveproof_sim.explore.history import Event, History
 from liveproof_sim.kernel.accesses import ADD, PART, READ, WORLD, WRITE, Footprint, conflict, modes_conflict
 
 Step = tuple[str, Footprint]
+MODES = (READ, ADD, WRITE, PART)
 
 
 def history_of(steps: list[Step]) -> History:
@@ -100,3 +101,29 @@ def test_what_is_given_orders_without_a_race() -> None:
     history.relate(event)
     assert event.races == [0]
     assert event.before == 0b11
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_history_cut_short_goes_on_as_if_the_rest_had_not_been(seed: int) -> None:
+    chance = random.Random(seed)
+    resources = ["a", "b", "c", WORLD]
+
+    def steps(number: int) -> list[Step]:
+        return [
+            (chance.choice("PQR"), {each: chance.choice(MODES) for each in resources[: chance.randrange(5)]})
+            for _ in range(number)
+        ]
+
+    first, lost, then = steps(chance.randrange(6)), steps(chance.randrange(6)), steps(6)
+    cut, plain = history_of([*first, *lost]), history_of(first)
+    cut.truncate(len(first))
+    for process, footprint in then:
+        for history in (cut, plain):
+            event = Event(process, (), (), footprint, [], 0)
+            history.relate(event)
+            history.append(event)
+    assert cut.events == plain.events
+    assert cut.digest() == plain.digest()
+    assert sorted(cut.written_again(0)) == sorted(plain.written_again(0))
+    later = dict.fromkeys([*plain.written_again(len(first)), *history_of(first).written_again(0)])
+    assert sorted(later) == sorted(plain.written_again(0))

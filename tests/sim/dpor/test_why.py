@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from liveproof_sim import OptionError, World, check
+from scenarios.proofs import PROOFS
 
 
 async def two_writers(world: World) -> None:
@@ -31,8 +32,8 @@ def test_it_names_the_lines_that_conflict() -> None:
     assert verdict.executions == 2
     conflicts = verdict.why.partition("orders differ because of")[2]
     assert "dict['shared']" in conflicts
-    assert ":17 " in conflicts, "where first() writes"
-    assert ":21 " in conflicts, "where second() does"
+    assert ":18 " in conflicts, "where first() writes"
+    assert ":22 " in conflicts, "where second() does"
     assert "own" not in conflicts.partition("nobody")[0]
 
 
@@ -52,3 +53,22 @@ def test_it_costs_nothing_unless_asked_for() -> None:
 def test_only_a_search_that_reduces_has_reasons(options: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="why"):
         check(two_writers, why=True, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "operators: update a ‖ update a",
+        "collection: full of another ‖ full of it",
+        "operators: full ‖ failing a",
+    ],
+)
+def test_whoever_asks_for_reasons_gets_the_same_proof(name: str) -> None:
+    # Else steps that ran before are not told of once more; those who ask are told of every one.
+    family, program = PROOFS[name]
+    found = [
+        check(family.scenario_of(program), strategy="dpor", timers="discrete", why=why, executions=60).reduction
+        for why in (False, True)
+    ]
+    assert found[0] == found[1]
+    assert found[0]["classes"] > 1

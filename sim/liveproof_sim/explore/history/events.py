@@ -33,6 +33,8 @@ class Event:
     """what it took, and what had to be given for that"""
     enabled_by: int
     """events that made it ready, and those before the last step of time"""
+    answers: tuple[bool, ...] = ()
+    """whether it had done nothing else, where that was asked in it"""
     before: int = 0
     """all events that happened before it, itself included"""
     races: list[int] = field(default_factory=list)
@@ -48,7 +50,8 @@ class History:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self._last: dict[str, int] = {}
+        self._of: dict[str, list[int]] = {}
+        """the events of each process"""
         self._touched: dict[Hashable, list[tuple[int, int]]] = {}
         self._changed: dict[Hashable, list[tuple[int, int]]] = {}  # of those, ADD and WRITE: most only look
         self._known: int = 0  # events with a footprint: they conflict with whatever is opaque
@@ -60,9 +63,9 @@ class History:
     def relate(self, event: Event) -> None:
         """Work out what happened before an event that comes next, and what it races with."""
         before = event.enabled_by
-        last = self._last.get(event.process)
-        if last is not None:
-            before |= 1 << last
+        earlier = self._of.get(event.process)
+        if earlier:
+            before |= 1 << earlier[-1]
         before = self._closed(before)
         for taken, given in event.joins:
             before |= self._race(event, {taken: WRITE}, before)
@@ -121,7 +124,7 @@ class History:
         at = len(self.events)
         event.before |= 1 << at
         self.events.append(event)
-        self._last[event.process] = at
+        self._of.setdefault(event.process, []).append(at)
         for resource, modes in event.footprint.items():
             touch = (at, modes)
             touches = self._touched.get(resource)
@@ -136,13 +139,27 @@ class History:
         if WORLD in event.footprint:
             self._opaque |= 1 << at
 
-    def written_again(self) -> list[str]:
-        """Resources, in words, that are written after the step that touched them first."""
-        return [
-            repr(resource)
-            for resource, changes in self._changed.items()
-            if changes[-1][0] > self._touched[resource][0][0]
-        ]
+    def truncate(self, size: int) -> None:
+        """Only the first ``size`` events have happened."""
+        while len(self.events) > size:
+            event = self.events.pop()
+            self._of[event.process].pop()
+            for resource, modes in event.footprint.items():
+                self._touched[resource].pop()
+                if modes & (ADD | WRITE):
+                    self._changed[resource].pop()
+        self._known &= (1 << size) - 1
+        self._opaque &= (1 << size) - 1
+
+    def written_again(self, size: int) -> list[str]:
+        """Resources, in words, that are written after the step that touched them first, and not only by the first
+        ``size`` events."""
+        found: dict[Hashable, None] = {}
+        for at in range(size, len(self.events)):
+            for resource, modes in self.events[at].footprint.items():
+                if modes & (ADD | WRITE) and self._touched[resource][0][0] < at:
+                    found[resource] = None
+        return [repr(resource) for resource in found]
 
     def not_after(self, at: int) -> list[Event]:
         """What comes after the event at ``at`` and does not depend on it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from liveproof_sim.errors import NondeterminismError
 from liveproof_sim.explore.history.events import Event, History
 from liveproof_sim.explore.history.why import Placed, Why
 from liveproof_sim.kernel.accesses import WORLD
@@ -54,6 +55,7 @@ class Watcher(Observer):
         *,
         relating: bool = True,
         why: Why | None = None,
+        history: History | None = None,
     ) -> None:
         assert loop.causes is not None
         assert loop.accesses is not None
@@ -71,7 +73,9 @@ class Watcher(Observer):
             self._accesses.fresh = Placed
         self._relating = relating  # whether somebody wants to know what happened before what
         self._count = 0
-        self.history = History()
+        self.history = History() if history is None else history
+        self._passed = len(self.history)  # steps that ran before, and do again what is known of them
+        self._same: Event | None = None
         self.pending: list[Event] = []
         """what would happen next to those that wait, if they could go on"""
         self._over = False
@@ -114,12 +118,22 @@ class Watcher(Observer):
         self._process, self._enabled_by = process, enabled_by
         causes.running, causes.step = process, self._count if self._relating else -1
         self._guards = len(self._loop.guards)
+        self._same = self._event_of(process)
+        if self._same is not None:
+            self._accesses.begin(process, self._same.answers)
+            return
         self._accesses.begin(process)
         if entry is None:
             self._accesses.write("timers")
             self._accesses.write("clock")
         else:
             note_unknown(entry, self._accesses)
+
+    def _event_of(self, process: str) -> Event | None:
+        """What the step that begins is known to be, because it ran before, after the same steps."""
+        if self._count < self._passed and self.history.events[self._count].process == process:
+            return self.history.events[self._count]
+        return None
 
     def _note_task(self, process: str) -> None:
         """Each step of a task reads whether it was cancelled; the last one ends the task."""
@@ -156,16 +170,24 @@ class Watcher(Observer):
             return
         process, self._process = self._process, ""
         accesses = self._accesses
-        if self._was_none():
+        same, self._same = self._same, None
+        if same is None and self._was_none():
             self._driver.erased(process)
             return
-        muted, accesses.muted = accesses.muted, 0  # the last step is closed when the loop runs no more
-        self._note_task(process)
-        accesses.muted = muted
         draws = tuple(chosen for _, chosen, _ in accesses.draws)
         options = tuple(number for _, _, number in accesses.draws)
-        event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by)
-        if self._relating:
+        if same is not None:
+            accesses.silent = False
+            if (draws, options) != (same.draws, same.options) or accesses.answers:
+                raise NondeterminismError(f"step {self._count}, of {process}, was decided otherwise before")
+            event = same
+        else:
+            muted, accesses.muted = accesses.muted, 0  # the last step is closed when the loop runs no more
+            self._note_task(process)
+            accesses.muted = muted
+            answers = tuple(accesses.answers)
+            event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by, answers)
+        if same is None and self._relating:
             self.history.relate(event)
             self.history.append(event)
         self._count += 1
@@ -193,14 +215,14 @@ class Watcher(Observer):
         that ``relied`` comes from, was taken for none, or for invisible, because that was not known."""
         hot = self._accesses.hot
         relied.update(self._accesses.relied)
-        words = [*self.history.written_again(), *self._accesses.looked]
+        words = [*self.history.written_again(self._passed), *self._accesses.looked]
         new = [word for word in words if word not in hot]
         hot.update(dict.fromkeys(new))
         return any(word in relied for word in new)
 
     def _was_none(self) -> bool:
         """Whether the step did nothing but begin to wait behind a guard."""
-        if self._entry is None or len(self._loop.guards) <= self._guards or not self._accesses.alone():
+        if self._entry is None or len(self._loop.guards) <= self._guards or not self._accesses.is_alone():
             return False
         waiter = getattr(getattr(self._entry[1], "__self__", None), "_fut_waiter", None)
         return isinstance(waiter, Guard)
