@@ -225,6 +225,7 @@ class Environment:
         try:
             if session.users == 1:
                 await session.ledger.drain()
+                await session.ledger.rest()
         finally:
             session.users -= 1
             if session.users == 0 and self._session is session:

@@ -14,6 +14,8 @@ from contextvars import copy_context
 from random import Random
 from typing import Any, TypeVar
 
+from liveproof.abc.scheduler import Scheduler
+
 T = TypeVar("T")
 
 
@@ -43,7 +45,7 @@ class ShuffledTimer:
         self.callback = None
 
 
-class ShuffledScheduler:
+class ShuffledScheduler(Scheduler):
     cancelled: type[BaseException] = ShuffledCancelled
 
     def __init__(self, chance: Random | None = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Scheduler", "Task", "Timer"]
+__all__ = ["Gate", "Scheduler", "Task", "Timer"]
 
 T = TypeVar("T")
 
@@ -28,8 +28,24 @@ class Timer(Protocol):
         """Forget the call. No effect once it has been made."""
 
 
+class Gate(Protocol):
+    """What tasks wait at until others have opened it. Once they have, it stays open for whoever waits."""
+
+    waiters: dict[Task, None] | None
+    """the scheduler's: who waits, if anybody ever did"""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a task may pass."""
+
+
 class Scheduler(Protocol):
-    """What runs tasks. All methods but :meth:`run_blocking`'s work belong to the loop's own thread."""
+    """What runs tasks. All methods but :meth:`run_blocking`'s work belong to the loop's own thread.
+
+    A scheduler derives from this class, and has :meth:`through` and :meth:`give` from it.
+    """
+
+    __slots__ = ()
 
     @property
     def cancelled(self) -> type[BaseException]:
@@ -55,6 +71,18 @@ class Scheduler(Protocol):
     def unpark(self, task: Task, /) -> None:
         """Let a parked task go on. No effect if it is not parked, or was unparked already."""
 
+    def through(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        """What the running task has to await before it may pass the gate; None if nothing. ``on``: as of
+        :meth:`park`. The simulator may say that there is something to await though the gate is open: so that
+        what comes after is a step of its own, and it need not be known in which order others opened it."""
+        return None if gate.is_open else _wait_at(self, gate, on)
+
+    def give(self, gate: Gate, /) -> None:
+        """The running step has done its part of opening the gate, perhaps the last one."""
+        if gate.waiters and gate.is_open:
+            for task in gate.waiters:
+                self.unpark(task)
+
     def cancel(self, task: Task, /) -> None:
         """Raise :attr:`cancelled` in the task at its current or next wait. No effect when it has ended."""
 
@@ -66,3 +94,15 @@ class Scheduler(Protocol):
     def touch(self, resource: Hashable, /, *, write: bool) -> None:
         """Note that the running step reads or writes ``resource``. Free in production; the simulator
         derives from it which steps commute."""
+
+
+async def _wait_at(scheduler: Scheduler, gate: Gate, on: object) -> None:
+    task = scheduler.current()
+    if gate.waiters is None:
+        gate.waiters = {}
+    while not gate.is_open:
+        gate.waiters[task] = None
+        try:
+            await scheduler.park(on)
+        finally:
+            gate.waiters.pop(task, None)

@@ -23,7 +23,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from liveproof.abc.scheduler import Task
+from liveproof.abc.scheduler import Scheduler, Task
 
 __all__ = [
     "AsyncioScheduler",
@@ -66,7 +66,7 @@ class _Timer:
             callback()
 
 
-class AsyncioScheduler:
+class AsyncioScheduler(Scheduler):
     """:class:`liveproof.abc.scheduler.Scheduler` on the running event loop."""
 
     __slots__ = (

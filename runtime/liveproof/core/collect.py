@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from liveproof.abc.points import reached
 from liveproof.abc.store import Table
 from liveproof.core.context import HandlerChain
+from liveproof.core.countdown import Countdown
 from liveproof.core.drawer import MemoDrawer
 from liveproof.core.failures import report_failure
 from liveproof.core.paths import Path, decode_path
@@ -22,7 +23,6 @@ from liveproof.core.submit import Part, submit
 from liveproof.core.targets import HandlerMissingError
 
 if TYPE_CHECKING:
-    from liveproof.abc.scheduler import Task
     from liveproof.abc.store import Write
     from liveproof.core.component import Cycle
     from liveproof.core.run import Run
@@ -100,8 +100,7 @@ class _Group:
         self._last = last
         self._depth = depth
         self._handlers = handlers
-        self._left = len(keys)
-        self._waiting: Task = run.scheduler.current()
+        self._left = Countdown(run.scheduler, len(keys))
         for key in keys:
             run.scheduler.spawn(self._one(key), name="liveproof: collect")
 
@@ -119,17 +118,16 @@ class _Group:
             self.good = False
             raise
         finally:
-            self._left -= 1
-            if self._left == 0:
-                self.run.scheduler.unpark(self._waiting)
+            self._left.less()
 
     async def finish(self) -> None:
         """Wait until all have ended."""
-        while self._left:
-            await self.run.scheduler.park(self)
+        wait = self.run.scheduler.through(self._left, on=self)
+        if wait is not None:
+            await wait
 
     def __repr__(self) -> str:
-        return f"<{self._left} components being collected>"
+        return f"<components being collected: {self._left}>"
 
 
 async def delete_reported(

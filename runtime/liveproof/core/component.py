@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from liveproof.abc.store import Table
 from liveproof.core.conclusion import conclude
 from liveproof.core.context import CallFrame, ComponentContext, HandlerChain, MountKind, display_name, enter
+from liveproof.core.countdown import Countdown
 from liveproof.core.drawer import MemoDrawer
 from liveproof.core.failures import report_failure
 from liveproof.core.fingerprint import StateFn
@@ -55,9 +56,9 @@ class Cycle:
     """One run of a component's function, from its mount to its end."""
 
     __slots__ = (
+        "_children",
         "_declared",
         "_drawer",
-        "_left",
         "_memo_key",
         "_mounted",
         "_new_states",
@@ -178,7 +179,7 @@ class Cycle:
         self.failed_below: dict[bytes, None] | None = None
         """Children mounted in this cycle that have failed, if any."""
         self.frame = CallFrame()
-        self._left = 0
+        self._children: Countdown | None = None
         self._memo_key: bytes | None = None
         self._states: Sequence[StateFn] = ()
         self._drawer: MemoDrawer | None = None
@@ -331,7 +332,9 @@ class Cycle:
 
     def child_started(self) -> None:
         """A child that has not ended yet has been mounted."""
-        self._left += 1
+        if self._children is None:
+            self._children = Countdown(self.run.scheduler)
+        self._children.more()
 
     def child_ended(self, child: Cycle) -> None:
         """Told by each child, once."""
@@ -356,16 +359,14 @@ class Cycle:
 
     def child_ready(self, _child: object) -> None:
         """A child that was started need not be waited for any longer."""
-        self._left -= 1
-        assert self._left >= 0, "a child ended twice"
-        if self._left == 0 and self.task is not None:
-            self.run.scheduler.unpark(self.task)
+        assert self._children is not None, "it was not started"
+        self._children.less()
 
     async def _children_end(self) -> None:
-        scheduler = self.run.scheduler
-        async with self.place.given_up():
-            while self._left:
-                await scheduler.park(self)
+        wait = None if self._children is None else self.run.scheduler.through(self._children, on=self)
+        if wait is not None:
+            async with self.place.given_up():
+                await wait
 
     def ensure_row(self) -> None:
         """Let the store know of this component before it knows of a child: a collection finds children by
@@ -451,6 +452,7 @@ class Cycle:
     def start(self) -> None:
         """Begin; a place in flight is held."""
         self.run.cycles[self] = None
+        self.run.running.more()
         self.started = True
         self.task = self.run.scheduler.spawn(self._live_through(), name=self.processor)
 
@@ -501,6 +503,7 @@ class Cycle:
             tell_end(self)
         self.ready.resolve(error)
         self.on_end(self)
+        run.running.less()
 
     async def perform(self) -> None:
         """The cycle proper. Raises what the function, a submission or a collection raised."""
@@ -529,8 +532,7 @@ class Cycle:
         self.is_open = False
         if run.probing:
             run.probe.event("cycle.return", self.path, error=failure)
-        if self._left:
-            await self._children_end()
+        await self._children_end()
         if failure is not None:
             raise failure
         if run.stopping:

@@ -71,6 +71,7 @@ class Ledger:
         self._writer_busy = False
         self._writer: Task | None = None
         self._writer_parked = False
+        self._resting = False
         self._linger: Timer | None = None
         self._drainers: dict[Task, None] = {}
         self.failure: BaseException | None = None
@@ -288,14 +289,18 @@ class Ledger:
                 for task in self._drainers:
                     scheduler.unpark(task)
                 self._writer_parked = True
-                while not self._writer_busy:
+                while not self._writer_busy and not self._resting:
                     await scheduler.park(self)
                 self._writer_parked = False
+                if not self._writer_busy:
+                    break
         except scheduler.cancelled:
             pass
         finally:
             self._writer = None
-            self._writer_busy = False
+            self._writer_busy = self._resting = False
+            for task in self._drainers:
+                scheduler.unpark(task)
 
     async def _maintain(self) -> None:
         self._unmaintained = 0
@@ -375,6 +380,19 @@ class Ledger:
                 raise self.failure
             if self.failure is not None and self._gathering:
                 raise self.failure
+
+    async def rest(self) -> None:
+        """End the writer, if it has nothing to do, and wait until it has ended."""
+        task = self._scheduler.current()
+        while self._writer is not None and not self._writer_busy:
+            self._resting = True
+            if self._writer_parked:
+                self._scheduler.unpark(self._writer)
+            self._drainers[task] = None
+            try:
+                await self._scheduler.park(self)
+            finally:
+                self._drainers.pop(task, None)
 
     def close(self) -> None:
         """Stop the writer. Call :meth:`drain` first."""

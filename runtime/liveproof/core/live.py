@@ -123,6 +123,7 @@ class LiveController:
         await run.drain_live(self.key)
         await run.deleted(self.key)
         run.controllers[self.key] = self
+        run.running.more()
         error: BaseException | None = None
         operator = LiveComponentOperator(self)
         try:
@@ -171,6 +172,7 @@ class LiveController:
             if run.probing:
                 run.probe.event("live.end", self.path, failure=failure if self.failed else None)
             self.ended.resolve()
+            run.running.less()
 
     def _asked_for(self, failure: BaseException) -> bool:
         """Whether this is the end that we brought about."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from liveproof.core.context import current
+from liveproof.core.countdown import Countdown
 
 if TYPE_CHECKING:
     from liveproof.abc.scheduler import Scheduler
@@ -56,32 +57,33 @@ class _Calls:
 
     def __init__(self, scheduler: Scheduler, count: int) -> None:
         self._scheduler = scheduler
-        self._left = count
+        self._left = Countdown(scheduler, count)
         self._results: list[Any] = [None] * count
         self._failures: dict[int, BaseException] = {}
-        self._waiting: Any = None
         self._running: dict[Any, None] = {}
         self._cancelled = False
 
     async def gather(self, calls: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
         """Run all to their ends."""
         scheduler = self._scheduler
-        self._waiting = scheduler.current()
         for at, call in enumerate(calls):
             scheduler.spawn(self._one(at, call), name="liveproof: map")
         try:
-            while self._left:
-                await scheduler.park(self)
+            await self._all_ended()
         except scheduler.cancelled:
             self._cancelled = True
             for task in self._running:
                 scheduler.cancel(task)
-            while self._left:
-                await scheduler.park(self)
+            await self._all_ended()
             raise
         if self._failures:
             raise self._failures[min(self._failures)]
         return self._results
+
+    async def _all_ended(self) -> None:
+        wait = self._scheduler.through(self._left, on=self)
+        if wait is not None:
+            await wait
 
     async def _one(self, at: int, call: Callable[[], Awaitable[Any]]) -> None:
         task = self._scheduler.current()
@@ -95,6 +97,4 @@ class _Calls:
             self._failures[at] = exc
         finally:
             self._running.pop(task, None)
-            self._left -= 1
-            if self._left == 0:
-                self._scheduler.unpark(self._waiting)
+            self._left.less()

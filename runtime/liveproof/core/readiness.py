@@ -17,18 +17,23 @@ class Readiness:
     raises it.
     """
 
-    __slots__ = ("_error", "_resolved", "_scheduler", "_waiters", "what")
+    __slots__ = ("_error", "_resolved", "_scheduler", "waiters", "what")
 
     def __init__(self, scheduler: Scheduler, what: object = "ready") -> None:
         self._scheduler = scheduler
         self._resolved = False
         self._error: BaseException | None = None
-        self._waiters: dict[Task, None] | None = None
+        self.waiters: dict[Task, None] | None = None
         self.what = what
         """What is being waited for, for people: a path's text, or a component until it has ended."""
 
     @property
     def is_resolved(self) -> bool:
+        return self._resolved
+
+    @property
+    def is_open(self) -> bool:
+        """The same, for the scheduler."""
         return self._resolved
 
     @property
@@ -44,10 +49,7 @@ class Readiness:
         self._resolved = True
         self._error = error
         self.what = "what has ended"  # Not the component itself: a handle must not keep all of it alive.
-        waiters, self._waiters = self._waiters, None
-        if waiters is not None:
-            for task in waiters:
-                self._scheduler.unpark(task)
+        self._scheduler.give(self)
         return True
 
     async def wait(self) -> None:
@@ -58,19 +60,9 @@ class Readiness:
 
     async def reached(self) -> None:
         """Wait until resolved, whatever the outcome."""
-        scheduler = self._scheduler
-        scheduler.touch(self, write=False)
-        if not self._resolved:
-            task = scheduler.current()
-            while not self._resolved:
-                if self._waiters is None:
-                    self._waiters = {}
-                self._waiters[task] = None
-                try:
-                    await scheduler.park(self)
-                finally:
-                    if self._waiters is not None:
-                        self._waiters.pop(task, None)
+        wait = self._scheduler.through(self, on=self)
+        if wait is not None:
+            await wait
 
     def __repr__(self) -> str:
         return f"<Readiness of {self.what}: {'resolved' if self._resolved else 'waiting'}>"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
 from liveproof.core.context import HandlerChain
+from liveproof.core.countdown import Countdown
 from liveproof.core.doubts import Doubts
 from liveproof.core.limiter import Limiter
 from liveproof.core.logic import is_live
@@ -99,6 +100,8 @@ class Run:
         """Components that are being deleted now → when that has ended."""
         self.cycles: dict[Cycle, None] = {}
         """Cycles that run now."""
+        self.running = Countdown(scheduler)
+        """All of these."""
         self._context_fingerprints = dict.fromkeys(provider.fingerprints())
 
     # ---- keys
@@ -314,19 +317,10 @@ class Run:
     # ---- ending
 
     async def all_ended(self) -> None:
-        """Wait until no cycle and no live component runs: for one after the other, so that who ends need not look
-        whether it is the last."""
-        while True:
-            for controller in self.controllers.values():
-                ended = controller.ended
-                break
-            else:
-                for cycle in self.cycles:
-                    ended = cycle.ready
-                    break
-                else:
-                    return
-            await ended.reached()
+        """Wait until no cycle and no live component runs. What starts one runs itself: so there is an end."""
+        wait = self.scheduler.through(self.running, on=self)
+        if wait is not None:
+            await wait
 
     def stop(self) -> None:
         """Start nothing new; interrupt functions; let submissions that have begun finish (MODE-3)."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from liveproof.abc.store import Table
+from liveproof.core.countdown import Countdown
 from liveproof.core.doubts import doubted
 from liveproof.core.paths import encode_path, format_path
 from liveproof.core.plan import Change, Part, Planner, by_depth
@@ -77,14 +78,14 @@ def _touched(part: Part) -> list[bytes]:
 class _Submission:
     """Carries a plan out."""
 
-    __slots__ = ("_left", "_task", "parts", "plan", "run")
+    __slots__ = ("_left", "parts", "plan", "run")
 
     def __init__(self, run: Run, parts: list[Part]) -> None:
         self.run = run
         self.parts = parts
         self.plan = Planner(run, parts)
-        self._left = 0
-        self._task: Any = None
+        self._left = Countdown(run.scheduler)
+        """What is to be recorded, and to be applied."""
 
     async def carry_out(self, changes: list[Change]) -> None:
         """Record, apply and, below containers, plan again until nothing is pending."""
@@ -190,23 +191,21 @@ class _Submission:
             run.probe.event("submit.record", self.parts[0].path, paths=[part.path for part in touched_parts])
         if run.limiter.used <= 1 and len(tickets) == 1 and await self._alone(writes, tickets[0]):
             return
-        self._task = run.scheduler.current()
-        self._left = 1
+        self._left.more()
         error: list[BaseException] = []
 
         def recorded(failure: BaseException | None) -> None:
             if failure is not None:
                 error.append(failure)
             else:
-                self._left += len(tickets)
+                self._left.more(len(tickets))
                 for ticket, _ in tickets:
                     run.sinks.queue(ticket.sink).add(ticket)
             self._one_done(None)
 
         run.ledger.record(writes, recorded)
         run.show(records)
-        while self._left:
-            await run.scheduler.park(self)
+        await self._all_done()
         if error:
             for part in touched_parts:
                 part.error = error[0]
@@ -245,13 +244,10 @@ class _Submission:
             changes[0].part.error = exc
             return True
         queue = run.sinks.queue(ticket.sink)
-        self._left = 0
         if not await queue.apply_now(ticket):
-            self._left = 1
-            self._task = run.scheduler.current()
+            self._left.more()
             queue.add(ticket)
-            while self._left:
-                await run.scheduler.park(self)
+            await self._all_done()
         self._applied(ticket, changes)
         return True
 
@@ -270,10 +266,12 @@ class _Submission:
         return list(groups.values())
 
     def _one_done(self, _ticket: Ticket | None) -> None:
-        self._left -= 1
-        assert self._left >= 0, "a ticket was done twice"
-        if self._left == 0:
-            self.run.scheduler.unpark(self._task)
+        self._left.less()
+
+    async def _all_done(self) -> None:
+        wait = self.run.scheduler.through(self._left, on=self)
+        if wait is not None:
+            await wait
 
     def _applied(self, ticket: Ticket, changes: list[Change]) -> None:
         if ticket.error is not None:

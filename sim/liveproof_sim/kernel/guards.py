@@ -33,11 +33,16 @@ class Guard:
 
     _asyncio_future_blocking = False
 
-    def __init__(self, loop: GuardedLoop, predicate: Callable[[], object], needs: Footprint | None = None) -> None:
+    def __init__(
+        self,
+        loop: GuardedLoop,
+        predicate: Callable[[], object],
+        needs: Footprint | None = None,
+    ) -> None:
         self._loop = loop
         self._needs = needs or {}  # what going on touches, besides what the predicate reads
         self._predicate = predicate
-        self._cancelled: asyncio.CancelledError | None = None
+        self._error: BaseException | None = None
         self.callback: Any = None
         self.context: Context | None = None
         self.entry: Entry | None = None  # Invariant: in the loop's ready list, or None.
@@ -76,17 +81,25 @@ class Guard:
     def cancel(self, msg: Any = None) -> bool:
         if self.over:
             return False
+        self.set_exception(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        return True
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.over
+
+    def set_exception(self, error: BaseException) -> None:
+        """Have the task go on with this."""
         self.over = True
-        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self._error = error
         if self.entry is not None:
             self._loop._ready.remove(self.entry)
             self.entry = None
         self._loop.call_soon(self.callback, self, context=self.context)
-        return True
 
     def result(self) -> None:
-        if self._cancelled is not None:
-            raise self._cancelled
+        if self._error is not None:
+            raise self._error
         self.over = True
         self.entry = None
 

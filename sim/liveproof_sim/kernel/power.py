@@ -341,6 +341,7 @@ def _purge(loop: SimLoop) -> None:
     _keep(loop._plumb, [entry for entry in loop._plumb if not _of_the_dead(entry)])
     loop._held_plain -= sum(entry[3] is None and _of_the_dead(entry) for _, _, entry in loop._held)
     loop._held[:] = [each for each in loop._held if not _of_the_dead(each[2])]
+    loop.guards = [guard for guard in loop.guards if not _is_dead(guard.context)]
     for _, _, timer in list(loop._timers):
         if _is_dead(timer._context) and not timer._cancelled:
             timer.cancel()

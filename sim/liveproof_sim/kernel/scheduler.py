@@ -8,11 +8,12 @@ end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
-from liveproof.abc.scheduler import Task
-from liveproof_sim.kernel.accesses import READ, WRITE
+from liveproof.abc.scheduler import Gate, Scheduler, Task
+from liveproof_sim.kernel.accesses import READ, WRITE, Accesses
+from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.jobs import Job
 from liveproof_sim.kernel.loop import SimLoop, SimTimer
 from liveproof_sim.kernel.plumbing import silent
@@ -23,7 +24,7 @@ __all__ = ["SimScheduler"]
 T = TypeVar("T")
 
 
-class SimScheduler:
+class SimScheduler(Scheduler):
     """:class:`liveproof.abc.scheduler.Scheduler` on the running :class:`SimLoop`."""
 
     __slots__ = ("_loop", "_parked")
@@ -93,6 +94,26 @@ class SimScheduler:
     def _note_parked(self, task: Task) -> None:
         if self._loop.accesses is not None and self._loop.causes is not None:
             self._loop.accesses.write(("parked", self._loop.causes.label(task)))
+
+    def through(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        """To a search that reduces: going on is a step that comes after all that opened the gate, in whatever order
+        they did, and without racing with them."""
+        accesses = self._loop.accesses
+        if accesses is None or not accesses.knows(gate):  # by another name it would come after too many
+            return super().through(gate, on)
+        return self._pass(accesses, gate, on)
+
+    async def _pass(self, accesses: Accesses, gate: Gate, on: object) -> None:
+        await Guard(self._loop, lambda: gate.is_open)
+        name = accesses.name(gate)
+        accesses.take(("passed", name, accesses.maker), ("given", name))
+
+    def give(self, gate: Gate, /) -> None:
+        """Those who wait behind a guard need not be woken."""
+        accesses = self._loop.accesses
+        if accesses is not None and accesses.knows(gate):
+            accesses.add(("given", accesses.name(gate)))
+        super().give(gate)
 
     def cancel(self, task: Task, /) -> None:
         """Cancel the task; one that has not begun never begins."""

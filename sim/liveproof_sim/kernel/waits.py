@@ -115,7 +115,7 @@ def _what(
     frames = frames_of(task.get_coro())
     for frame in reversed(frames):
         name, local = frame.f_code.co_name, frame.f_locals
-        if name == "park" and "on" in local:
+        if name in ("park", "_pass") and "on" in local:
             holder = getattr(local["on"], "_holder", None)
             return _worded(local["on"]), [holder] if isinstance(holder, asyncio.Task) else [], ""
         primitive = local.get("self")

@@ -70,7 +70,7 @@ class History:
         for taken, given in event.joins:
             before |= self._race(event, {taken: WRITE}, before)
             for at, modes in self._touched.get(given, ()):
-                if modes & WRITE:
+                if modes & (ADD | WRITE):
                     before |= self.events[at].before
         before |= self._race(event, event.footprint, before)
         event.before = before
