@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from liveproof.abc.scheduler import Scheduler, Task, Timer
+from liveproof.abc.scheduler import Gate, Scheduler, Task, Timer
 from liveproof.backends import asyncio_scheduler
 from liveproof.backends.asyncio_scheduler import (
     AsyncioScheduler,
@@ -106,6 +106,36 @@ class LateUnparks(AsyncioScheduler):
         self._loop.call_soon(super().unpark, task)
 
 
+class ForgetsToWake(AsyncioScheduler):
+    def give(self, gate: Gate, /) -> None:
+        pass
+
+
+class LooksAtNoGate(AsyncioScheduler):
+    """Whoever is woken goes on."""
+
+    def through(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        if gate.is_open:
+            return None
+        gate.waiters = {**(gate.waiters or {}), self.current(): None}
+        return self.park(on)
+
+
+class HoldsAtOpenGates(AsyncioScheduler):
+    def through(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        return self.park(on) if gate.is_open else super().through(gate, on)
+
+
+class KeepsWhoLeft(AsyncioScheduler):
+    def through(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        async def wait() -> None:
+            gate.waiters = {**(gate.waiters or {}), self.current(): None}
+            while not gate.is_open:
+                await self.park(on)
+
+        return None if gate.is_open else wait()
+
+
 class CancelsOnlyTheParked(AsyncioScheduler):
     def cancel(self, task: Task, /) -> None:
         if task in self._parked:
@@ -164,6 +194,10 @@ PLANTED = {
     LastSpawnedFirst: "spawn_is_deferred",
     KeepsUnparks: "unpark_twice_wakes_once",
     LateUnparks: "unpark_is_not_kept",
+    ForgetsToWake: "gates_hold_until_they_are_open",
+    LooksAtNoGate: "gates_hold_until_they_are_open",
+    HoldsAtOpenGates: "open_gates_hold_nobody",
+    KeepsWhoLeft: "gates_can_be_left",
     CancelsOnlyTheParked: "cancel_before_the_first_step",
     CancelByUnpark: "cancel_ends_a_park",
     PlainRunInExecutor: "blocking_calls_raise",

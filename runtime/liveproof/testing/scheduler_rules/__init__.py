@@ -27,6 +27,11 @@ from liveproof.testing.scheduler_rules.cancelling import (
     cancelled_is_no_exception,
     cancelled_tasks_may_clean_up,
 )
+from liveproof.testing.scheduler_rules.gates import (
+    gates_can_be_left,
+    gates_hold_until_they_are_open,
+    open_gates_hold_nobody,
+)
 from liveproof.testing.scheduler_rules.tasks import (
     current_is_the_running_task,
     spawn_copies_context,
@@ -58,6 +63,8 @@ RULES: tuple[Rule, ...] = (
     unpark_wakes,
     unpark_twice_wakes_once,
     unpark_is_not_kept,
+    gates_hold_until_they_are_open,
+    open_gates_hold_nobody,
     cancelled_is_no_exception,
     cancel_ends_a_park,
     cancel_before_the_first_step,
@@ -65,6 +72,7 @@ RULES: tuple[Rule, ...] = (
     cancel_after_the_end,
     cancel_meets_unpark,
     cancelled_tasks_may_clean_up,
+    gates_can_be_left,
     blocking_calls_return,
     blocking_calls_raise,
     blocking_calls_copy_context,
