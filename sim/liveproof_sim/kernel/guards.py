@@ -38,8 +38,10 @@ class Guard:
         loop: GuardedLoop,
         predicate: Callable[[], object],
         needs: Footprint | None = None,
+        given: Hashable = None,
     ) -> None:
         self._loop = loop
+        self._given = given  # what those change who make the predicate hold; None: what it reads
         self._needs = needs or {}  # what going on touches, besides what the predicate reads
         self._predicate = predicate
         self._error: BaseException | None = None
@@ -90,12 +92,21 @@ class Guard:
 
     def set_exception(self, error: BaseException) -> None:
         """Have the task go on with this."""
+        self._note_lost()
         self.over = True
         self._error = error
-        if self.entry is not None:
-            self._loop._ready.remove(self.entry)
-            self.entry = None
-        self._loop.call_soon(self.callback, self, context=self.context)
+        if self.entry is None:  # else it can run already, and races with who ends the wait
+            self._loop.call_soon(self.callback, self, context=self.context)
+
+    def _note_lost(self) -> None:
+        """Whoever ends the wait has kept the task from going on: to be run after all that would have let it, too."""
+        accesses = self._loop.accesses
+        if accesses is None:
+            return
+        if self._given is not None:
+            accesses.read(self._given)
+        else:
+            self._predicate()
 
     def result(self) -> None:
         if self._error is not None:
