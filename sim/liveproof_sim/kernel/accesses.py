@@ -24,9 +24,11 @@ to wait is a step like any other, and so is going on after it; but an attempt th
 that its step has done before is to look at what never changes) and waits for a lock, for an item or a place of
 a queue, or in ``world.until``, is no step: the task counts as unable to run until it can. So acquisitions
 race with acquisitions, not with releases. ``put`` and ``get`` of a queue conflict when they are about the same
-item, or when one of them found the queue empty or full. A cancellation writes the victim, each of whose steps
-reads it. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where the first
-one counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was cancelled
+item, or when one of them found the queue empty or full. At a gate of the runtime, those who open it commute, and
+going on is a step of its own, after all of them: as if whoever waits were always held up for a moment. A cancellation
+writes the victim, each of whose steps reads it, and reads what others give to whoever waits: it races with those who
+would have ended the wait. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where
+the first one counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was cancelled
 meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for
 sleeps among themselves where these end at once. Where time stands still until nothing is ready (discrete timers),
 a step of time comes after all steps before it and before all after it; late timers write the clock, which whoever
