@@ -28,8 +28,8 @@ item, or when one of them found the queue empty or full. At a gate of the runtim
 going on is a step of its own, after all of them: as if whoever waits were always held up for a moment. A cancellation
 writes the victim, each of whose steps reads it, and reads what others give to whoever waits: it races with those who
 would have ended the wait. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where
-the first one counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was cancelled
-meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for
+the first one counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was
+cancelled meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for
 sleeps among themselves where these end at once. Where time stands still until nothing is ready (discrete timers),
 a step of time comes after all steps before it and before all after it; late timers write the clock, which whoever
 asks for the time reads. What monitors look at after each step is no part of it; but steps that change something
