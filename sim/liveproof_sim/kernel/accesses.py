@@ -18,22 +18,22 @@ their own are independent, and who asks for the length depends on all who add.
 Objects go by a name that is the same in all equivalent executions: the task that made them, and how many it
 had made before. What was made unseen goes by its type alone, which is coarse and never wrong.
 
-**Semantics, settled here.** A step is the code of one task between two suspensions; all that it touches
-conflicts or commutes as a block. The ready queue is no resource: any ready task may run. An attempt that has
-to wait is a step like any other, and so is going on after it; but an attempt that does *nothing else* (all
-that its step has done before is to look at what never changes) and waits for a lock, for an item or a place of
-a queue, or in ``world.until``, is no step: the task counts as unable to run until it can. So acquisitions
-race with acquisitions, not with releases. ``put`` and ``get`` of a queue conflict when they are about the same
-item, or when one of them found the queue empty or full. At a gate of the runtime, those who open it commute, and
-going on is a step of its own, after all of them: as if whoever waits were always held up for a moment. A cancellation
-writes the victim, each of whose steps reads it, and reads what others give to whoever waits: it races with those who
-would have ended the wait. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where
-the first one counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was
-cancelled meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for
-sleeps among themselves where these end at once. Where time stands still until nothing is ready (discrete timers),
-a step of time comes after all steps before it and before all after it; late timers write the clock, which whoever
-asks for the time reads. What monitors look at after each step is no part of it; but steps that change something
-of that are *visible*: they conflict with each other, so that monitors see each order of them.
+**Semantics, settled here.** A step is the code of one task between two suspensions; all that it touches conflicts
+or commutes as a block. The ready queue is no resource: any ready task may run. An attempt that has to wait is a
+step like any other, and so is going on after it; but an attempt that does *nothing else* (all that its step has
+done before is to look at what never changes) and waits for a lock, for an item or a place of a queue, or in
+``world.until``, is no step: the task counts as unable to run until it can. So acquisitions race with acquisitions,
+not with releases. ``put`` and ``get`` of a queue conflict when they are about the same item, or when one of them
+found the queue empty or full. At a gate of the runtime, those who open it commute, and going on is a step of its
+own, after all of them: as if whoever waits were always held up for a moment. A cancellation writes the victim, each
+of whose steps reads it, and reads what others give to whoever waits: it races with those who would have ended the
+wait. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where the first one
+counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was cancelled
+meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for sleeps
+among themselves where these end at once. Where time stands still until nothing is ready (discrete timers), a step
+of time comes after all steps before it and before all after it; late timers write the clock, which whoever asks for
+the time reads. What monitors look at after each step is no part of it; but steps that change something of that are
+*visible*: they conflict with each other, so that monitors see each order of them.
 """
 
 from __future__ import annotations
