@@ -55,10 +55,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "record before apply: the intent is recorded after the sink was called",
         CATCH_UP,
         "core/submit.py",
-        "        run.ledger.record(writes, recorded)\n        run.show(records)\n        while self._left:\n"
-        "            await run.scheduler.park(self)\n",
-        "        recorded(None)\n        while self._left:\n            await run.scheduler.park(self)\n"
-        "        run.ledger.put(writes)\n",
+        "        run.ledger.record(writes, recorded)\n        run.show(records)\n        await self._all_done()\n",
+        "        recorded(None)\n        await self._all_done()\n        run.ledger.put(writes)\n",
         named=True,
     ),
     Mutant(

@@ -229,11 +229,27 @@ def _key(accesses: Accesses, thing: Any, key: Any) -> Hashable:
     all objects of which that is not known."""
     if type(key) is int and key < 0 and type(thing) in SEQUENCES:
         return key + len(thing)
-    if isinstance(key, (str, int, bytes, float, bool, tuple)) or key is None:
+    if isinstance(key, (str, int, bytes, float, bool)) or key is None:
         return key
+    if isinstance(key, tuple):
+        plain = all(type(each) in _VALUES for each in key)
+        return key if plain else tuple(_member(accesses, each) for each in key)
     if getattr(type(key), "__eq__", None) is object.__eq__ and accesses.knows(key):
         return accesses.name(key)
     return ("object",)
+
+
+_VALUES = dict.fromkeys((str, int, bytes, float, bool, type(None)))
+
+
+def _member(accesses: Accesses, key: Any) -> Hashable:
+    """Of a tuple: what is equal to nothing but itself is another object in each execution."""
+    if isinstance(key, tuple):
+        return tuple(_member(accesses, each) for each in key)
+    if getattr(type(key), "__eq__", None) is object.__eq__ and not isinstance(key, Enum):
+        return accesses.name(key) if accesses.knows(key) else ("object",)
+    value: Hashable = key
+    return value
 
 
 def _part(accesses: Accesses, thing: Any, key: Any, modes: int) -> None:

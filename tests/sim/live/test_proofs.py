@@ -46,7 +46,7 @@ def test_a_wrong_meaning_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_family_runs(name: str) -> None:
     verdict = prove(name, 4)
     assert verdict.failure is None, verdict.failure.report
-    assert verdict.executions > 1
+    assert verdict.executions >= 1
     assert verdict.opaque == []
 
 

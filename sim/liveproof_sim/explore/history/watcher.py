@@ -187,13 +187,14 @@ class Watcher(Observer):
             accesses.muted = muted
             answers = tuple(accesses.answers)
             event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by, answers)
-        if same is None and self._relating:
-            self.history.relate(event)
-            self.history.append(event)
-        self._count += 1
         accesses.step = {}
         accesses.joins = []
         accesses.draws = []
+        if same is None and self._relating:
+            with accesses.mute():  # keys of dicts are compared, which may be anybody's code
+                self.history.relate(event)
+                self.history.append(event)
+        self._count += 1
         self._driver.happened(event)
 
     def finish(self) -> None:
