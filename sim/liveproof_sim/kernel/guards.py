@@ -70,6 +70,11 @@ class Guard:
         accesses.step, accesses.joins = before, joins
         return found
 
+    @property
+    def asked(self) -> bool:
+        """Whether it was asked before if the step had done nothing else."""
+        return self._given is not None
+
     # ---- what a task asks of a future
 
     def get_loop(self) -> Any:

@@ -35,6 +35,8 @@ class Event:
     """events that made it ready, and those before the last step of time"""
     answers: tuple[bool, ...] = ()
     """whether it had done nothing else, where that was asked in it"""
+    resumed: bool = False
+    """whether it began behind a guard: then that was asked when its attempt turned out to be none"""
     before: int = 0
     """all events that happened before it, itself included"""
     races: list[int] = field(default_factory=list)

@@ -76,6 +76,7 @@ class Watcher(Observer):
         self.history = History() if history is None else history
         self._passed = len(self.history)  # steps that ran before, and do again what is known of them
         self._same: Event | None = None
+        self._resumed = False
         self.pending: list[Event] = []
         """what would happen next to those that wait, if they could go on"""
         self._over = False
@@ -118,9 +119,11 @@ class Watcher(Observer):
         self._process, self._enabled_by = process, enabled_by
         causes.running, causes.step = process, self._count if self._relating else -1
         self._guards = len(self._loop.guards)
+        guard = entry[2][0] if entry is not None and entry[2] else None
+        self._resumed = isinstance(guard, Guard) and guard.asked
         self._same = self._event_of(process)
         if self._same is not None:
-            self._accesses.begin(process, self._same.answers)
+            self._accesses.begin(process, self._answers(self._same))
             return
         self._accesses.begin(process)
         if entry is None:
@@ -134,6 +137,15 @@ class Watcher(Observer):
         if self._count < self._passed and self.history.events[self._count].process == process:
             return self.history.events[self._count]
         return None
+
+    def _answers(self, same: Event) -> tuple[bool, ...]:
+        """To what will be asked in the step now: an attempt that was a part of it then may have been made before, and
+        turned out to be none, or the other way round."""
+        if self._resumed and not same.resumed:
+            return same.answers[1:]
+        if same.resumed and not self._resumed:
+            return (True, *same.answers)
+        return same.answers
 
     def _note_task(self, process: str) -> None:
         """Each step of a task reads whether it was cancelled; the last one ends the task."""
@@ -186,7 +198,9 @@ class Watcher(Observer):
             self._note_task(process)
             accesses.muted = muted
             answers = tuple(accesses.answers)
-            event = Event(process, draws, options, accesses.step, accesses.joins, self._enabled_by, answers)
+            event = Event(
+                process, draws, options, accesses.step, accesses.joins, self._enabled_by, answers, self._resumed
+            )
         accesses.step = {}
         accesses.joins = []
         accesses.draws = []
