@@ -104,7 +104,7 @@ def _summary(run: Run) -> Iterator[str]:
             f"- **Proved:** {plural(len(twins), 'small program')}, repaired twins of the zoo: every order of each "
             "was run."
         )
-    programs = [result.counts for part in PROGRAMS for result in run.done(part)]
+    programs = [result.counts for part in PROGRAMS for result in run.done(part) if result.counts]
     if programs:
         agreed = sum(each["programs"] for each in programs)
         ok = all(result.ok for part in PROGRAMS for result in run.done(part))

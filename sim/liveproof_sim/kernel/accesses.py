@@ -26,8 +26,8 @@ done before is to look at what never changes) and waits for a lock, for an item 
 not with releases. ``put`` and ``get`` of a queue conflict when they are about the same item, or when one of them
 found the queue empty or full. At a gate of the runtime, those who open it commute, and going on is a step of its
 own, after all of them: as if whoever waits were always held up for a moment. A cancellation writes the victim, each
-of whose steps reads it, and reads what others give to whoever waits: it races with those who would have ended the
-wait. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where the first one
+of whose steps reads it; the step in which the victim sees it is one that could have been another, had it run
+before. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where the first one
 counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was cancelled
 meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for sleeps
 among themselves where these end at once. Where time stands still until nothing is ready (discrete timers), a step
@@ -125,6 +125,7 @@ class Accesses:
         "hot",
         "joins",
         "looked",
+        "lost",
         "maker",
         "muted",
         "names",
@@ -149,6 +150,8 @@ class Accesses:
         self.joins: list[tuple[Hashable, Hashable]] = []
         """(what this step took, what had to be given before): it races with others who took it, and comes after
         who gave without racing with that"""
+        self.lost: list[Any] = []
+        """guards whose wait this step has ended: who waited might have gone on before"""
         self.draws: list[tuple[str, int, int]] = []
         """decisions of this step that are no steps: label, chosen, options"""
         self.unknown: dict[str, None] = {}
@@ -173,6 +176,7 @@ class Accesses:
         self.step = self.fresh()
         self.joins = []
         self.draws = []
+        self.lost = []
         self.maker = maker
         self.silent = answers is not None
         self.answers = list(answers or ())

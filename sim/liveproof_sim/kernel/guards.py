@@ -25,7 +25,7 @@ class GuardedLoop(Protocol):
 
     def guard(self, guard: Guard) -> None: ...
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any: ...
+    def let_go(self, guard: Guard) -> None: ...
 
 
 class Guard:
@@ -38,16 +38,20 @@ class Guard:
         loop: GuardedLoop,
         predicate: Callable[[], object],
         needs: Footprint | None = None,
-        given: Hashable = None,
+        *,
+        asked: bool = False,
     ) -> None:
         self._loop = loop
-        self._given = given  # what those change who make the predicate hold; None: what it reads
+        self.asked = asked
+        """whether it was asked before if the step had done nothing else"""
         self._needs = needs or {}  # what going on touches, besides what the predicate reads
         self._predicate = predicate
         self._error: BaseException | None = None
         self.callback: Any = None
         self.context: Context | None = None
         self.entry: Entry | None = None  # Invariant: in the loop's ready list, or None.
+        self.since = 0
+        """steps before the last step of time, when the wait began"""
         self.over = False
 
     def holds(self) -> bool:
@@ -69,11 +73,6 @@ class Guard:
         found = accesses.step, accesses.joins
         accesses.step, accesses.joins = before, joins
         return found
-
-    @property
-    def asked(self) -> bool:
-        """Whether it was asked before if the step had done nothing else."""
-        return self._given is not None
 
     # ---- what a task asks of a future
 
@@ -97,21 +96,12 @@ class Guard:
 
     def set_exception(self, error: BaseException) -> None:
         """Have the task go on with this."""
-        self._note_lost()
+        if self._loop.accesses is not None:
+            self._loop.accesses.lost.append(self)
         self.over = True
         self._error = error
-        if self.entry is None:  # else it can run already, and races with who ends the wait
-            self._loop.call_soon(self.callback, self, context=self.context)
-
-    def _note_lost(self) -> None:
-        """Whoever ends the wait has kept the task from going on: to be run after all that would have let it, too."""
-        accesses = self._loop.accesses
-        if accesses is None:
-            return
-        if self._given is not None:
-            accesses.read(self._given)
-        else:
-            self._predicate()
+        if self.entry is None:
+            self._loop.let_go(self)
 
     def result(self) -> None:
         if self._error is not None:

@@ -281,7 +281,14 @@ class SimLoop(Face):
 
     def guard(self, guard: Guard) -> None:
         """Have a task wait until a predicate holds."""
+        guard.since = 0 if self.causes is None else self.causes.barrier
         self.guards.append(guard)
+
+    def let_go(self, guard: Guard) -> None:
+        """Whoever waits can run. Nobody has made it ready: it was so far from running only because of what it waits
+        for, and races with those who end that wait otherwise."""
+        guard.entry = (self._next(), guard.callback, (guard,), guard.context)
+        self._ready.append(guard.entry)
 
     def _look_at_guards(self) -> None:
         """Make ready, or no longer ready, whoever waits for a predicate."""
@@ -289,8 +296,7 @@ class SimLoop(Face):
         for guard in self.guards:
             holds = guard.holds()
             if holds and guard.entry is None:
-                guard.entry = (self._next(), guard.callback, (guard,), guard.context)
-                self._ready.append(guard.entry)
+                self.let_go(guard)
             elif not holds and guard.entry is not None:
                 self._ready.remove(guard.entry)
                 guard.entry = None

@@ -108,7 +108,7 @@ class SimScheduler(Scheduler):
         with accesses.mute():
             at_once = gate.is_open
         if not accesses.alone() or not at_once:
-            await Guard(self._loop, lambda: gate.is_open, given=("given", name))
+            await Guard(self._loop, lambda: gate.is_open, asked=True)
         accesses.take(("passed", name, accesses.maker), ("given", name))
 
     def give(self, gate: Gate, /) -> None:

@@ -150,10 +150,10 @@ def _free(lock: asyncio.Lock) -> bool:
     return not lock._locked and not lock._waiters  # type: ignore[attr-defined]
 
 
-def _behind(predicate: Callable[[], bool], resource: Hashable, given: Hashable) -> Guard:
-    """To wait until that holds, because others have written what is given, and then to write the resource."""
+def _behind(predicate: Callable[[], bool], resource: Hashable) -> Guard:
+    """To wait until that holds, and then to write the resource."""
     loop: Any = asyncio.get_running_loop()
-    return Guard(loop, predicate, {resource: WRITE}, given)
+    return Guard(loop, predicate, {resource: WRITE}, asked=True)
 
 
 async def _acquire(original: Any, self: asyncio.Lock) -> Any:
@@ -169,7 +169,7 @@ async def _acquire(original: Any, self: asyncio.Lock) -> Any:
             await original(self)
             accesses.write(taken)
             return True
-        await _behind(functools.partial(_free, self), taken, given)
+        await _behind(functools.partial(_free, self), taken)
     if alone:
         accesses.take(taken, given)
     else:
@@ -283,7 +283,7 @@ async def _put(original: Any, self: asyncio.Queue[Any], item: Any) -> None:
             accesses.read((accesses.name(self), "head"))
             await original(self, item)
             return
-        await _behind(functools.partial(_can_put, self), (accesses.name(self), "tail"), (accesses.name(self), "head"))
+        await _behind(functools.partial(_can_put, self), (accesses.name(self), "tail"))
     _put_nowait(_PUT_NOWAIT, self, item, alone=alone)
 
 
@@ -299,7 +299,7 @@ async def _get(original: Any, self: asyncio.Queue[Any]) -> Any:
             accesses.write((accesses.name(self), "head"))
             accesses.read((accesses.name(self), "tail"))
             return await original(self)
-        await _behind(functools.partial(_can_get, self), (accesses.name(self), "head"), (accesses.name(self), "tail"))
+        await _behind(functools.partial(_can_get, self), (accesses.name(self), "head"))
     return _get_nowait(_GET_NOWAIT, self, alone=alone)
 
 

@@ -264,7 +264,17 @@ def test_a_first_execution_that_differs_is_nondeterminism() -> None:
         check(differs, strategy="dpor", timers="discrete", workers=2)
 
 
-NAMELESS = (object(),)
+class Nameless:
+    """Equal to some others, whoever they are."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Nameless)
+
+    def __hash__(self) -> int:
+        return 1
+
+
+NAMELESS = (Nameless(),)
 
 
 async def keyed() -> None:
@@ -284,7 +294,7 @@ async def keyed() -> None:
 def test_what_no_worker_can_be_sent_is_named() -> None:
     with pytest.raises(OptionError) as raised:
         check(keyed, strategy="dpor", timers="discrete", workers=2)
-    assert "its key is of type object, which no worker can be sent: use keys of a plain type, or workers=1" in str(
+    assert "its key is of type Nameless, which no worker can be sent: use keys of a plain type, or workers=1" in str(
         raised.value
     )
 

@@ -29,6 +29,12 @@ FOUND: dict[str, tuple[list[list[tuple[str, int]]], Timers]] = {
     "the first of two": ([[("first", 1)], [("both", 0)]], Timers.DISCRETE),
     "who leaves an event's queue": ([[("timeout", 1)], [("get", 0), ("fire", 1)]], Timers.LATE),
     "a group that looks once more": ([[("both", 1)], [("torn", 1)]], Timers.DISCRETE),
+    "an attempt that was made before, or was not": ([[("take", 1), ("gather", 1)], [("put", 0)]], Timers.DISCRETE),
+    "who gave up an item might have had it": (
+        [[("wait_for", 0), ("get", 0)], [("put", 1), ("wait_for", 0)]],
+        Timers.DISCRETE,
+    ),
+    "cancelled before its attempt, or after": ([[("put", 1)], [("wait_for", 0)]], Timers.LATE),
     "decides nothing when it is cancelled": ([[("cancel", 1)], [("chance", 1), ("chance", 1)]], Timers.DISCRETE),
 }
 """What was wrong once."""

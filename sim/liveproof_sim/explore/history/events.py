@@ -163,9 +163,9 @@ class History:
                     found[resource] = None
         return [repr(resource) for resource in found]
 
-    def not_after(self, at: int) -> list[Event]:
-        """What comes after the event at ``at`` and does not depend on it."""
-        return [each for each in self.events[at + 1 :] if not each.before >> at & 1]
+    def not_after(self, at: int, end: int | None = None) -> list[Event]:
+        """What comes after the event at ``at``, up to ``end``, and does not depend on it."""
+        return [each for each in self.events[at + 1 : end] if not each.before >> at & 1]
 
     def digest(self) -> bytes:
         """Equal for two executions if and only if they have the same events in the same relation: each event is

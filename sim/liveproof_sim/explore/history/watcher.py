@@ -77,8 +77,9 @@ class Watcher(Observer):
         self._passed = len(self.history)  # steps that ran before, and do again what is known of them
         self._same: Event | None = None
         self._resumed = False
-        self.pending: list[Event] = []
-        """what would happen next to those that wait, if they could go on"""
+        self.pending: list[tuple[Event, int]] = []
+        """what would happen next to those that wait, if they could go on; and how many events there were when that
+        ended"""
         self._over = False
         self.decided = False
         loop.observer = self
@@ -140,7 +141,7 @@ class Watcher(Observer):
 
     def _answers(self, same: Event) -> tuple[bool, ...]:
         """To what will be asked in the step now: an attempt that was a part of it then may have been made before, and
-        turned out to be none, or the other way round."""
+        turned out to be none, or the other way round. Who is cancelled before its attempt does not ask."""
         if self._resumed and not same.resumed:
             return same.answers[1:]
         if same.resumed and not self._resumed:
@@ -190,7 +191,7 @@ class Watcher(Observer):
         options = tuple(number for _, _, number in accesses.draws)
         if same is not None:
             accesses.silent = False
-            if (draws, options) != (same.draws, same.options) or accesses.answers:
+            if (draws, options) != (same.draws, same.options):
                 raise NondeterminismError(f"step {self._count}, of {process}, was decided otherwise before")
             event = same
         else:
@@ -204,8 +205,11 @@ class Watcher(Observer):
         accesses.step = {}
         accesses.joins = []
         accesses.draws = []
+        lost, accesses.lost = accesses.lost, []
         if same is None and self._relating:
             with accesses.mute():  # keys of dicts are compared, which may be anybody's code
+                for guard in lost:
+                    self._might_go_on(guard)
                 self.history.relate(event)
                 self.history.append(event)
         self._count += 1
@@ -219,11 +223,15 @@ class Watcher(Observer):
         for guard in self._loop.guards:
             if guard.over or guard.entry is not None:
                 continue
-            process = self._causes.label(guard.callback.__self__)
-            footprint, joins = guard.would_touch()
-            pending = Event(process, (), (), footprint, joins, self._causes.barrier)
-            self.history.relate(pending)
-            self.pending.append(pending)
+            self._might_go_on(guard)
+
+    def _might_go_on(self, guard: Guard) -> None:
+        """Whoever waits there, instead of what happened: that has not, or not yet."""
+        process = self._causes.label(guard.callback.__self__)
+        footprint, joins = guard.would_touch()
+        pending = Event(process, (), (), footprint, joins, guard.since)
+        self.history.relate(pending)
+        self.pending.append((pending, len(self.history)))
 
     def heat(self, relied: dict[str, None]) -> bool:
         """Note which resources change, and which monitors look at; whether some step, of this execution or of those

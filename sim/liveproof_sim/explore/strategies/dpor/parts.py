@@ -140,7 +140,7 @@ class Expansion(PartSearch):
             if process not in known and _awake(frame, process):
                 frame.tree.append(Branch((process, ()), None))
 
-    def _turn(self, watcher: Watcher, event: Event) -> None:
+    def _turn(self, watcher: Watcher, event: Event, end: int | None = None) -> None:
         """Whatever a race could ask for is run."""
 
     def _ask_one(self, at: int, process: str) -> None:

@@ -85,10 +85,11 @@ class FewPreemptions(Dpor):
         super().restore(data)
         self._runs = dict.fromkeys(bytes.fromhex(each) for each in data["runs"])
 
-    def _turn(self, watcher: Watcher, event: Event) -> None:
+    def _turn(self, watcher: Watcher, event: Event, end: int | None = None) -> None:
         """Ask for the event before each earlier one that conflicts with it."""
         events = watcher.history.events
-        at = next((at for at in range(len(events) - 1, -1, -1) if events[at] is event), len(events))
+        there = (at for at in range(len(events) - 1, -1, -1) if events[at] is event)
+        at = next(there, len(events) if end is None else end)
         last = next((each for each in reversed(events[:at]) if each.process == event.process), None)
         known = 0 if last is None else last.before
         for cause in range(event.enabled_by.bit_length()):

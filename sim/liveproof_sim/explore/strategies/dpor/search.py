@@ -348,8 +348,8 @@ class Dpor(Search, Attached):
             self.classes[history.digest()] = None
         for later in range(self._fresh, self._at):  # none that was beyond a bound
             self._turn(watcher, history.events[later])
-        for pending in watcher.pending:
-            self._turn(watcher, pending)
+        for pending, end in watcher.pending:
+            self._turn(watcher, pending, end)
         for at in self._stopped:
             self._turn(watcher, Event(CLOCK, (), (), dict(OF_CLOCK), [], 0, races=[at]))
         self._backtrack()
@@ -361,13 +361,13 @@ class Dpor(Search, Attached):
         self._relied = {}
         self.restarts += 1
 
-    def _turn(self, watcher: Watcher, event: Event) -> None:
+    def _turn(self, watcher: Watcher, event: Event, end: int | None = None) -> None:
         for earlier in event.races:
             if self.why is not None:
                 self.why.raced(watcher.history.events[earlier], event)
             if earlier >= self._depth:
                 continue
-            sequence = [*watcher.history.not_after(earlier), event]
+            sequence = [*watcher.history.not_after(earlier, end), event]
             self._ask(earlier, sequence, _then(watcher.history.events[earlier]))
 
     def _ask(self, at: int, sequence: list[Event], then: list[Event]) -> None:
