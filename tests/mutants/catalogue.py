@@ -55,8 +55,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "record before apply: the intent is recorded after the sink was called",
         CATCH_UP,
         "core/submit.py",
-        "        run.ledger.record(writes, recorded)\n        run.show(records)\n        await self._all_done()\n",
-        "        recorded(None)\n        await self._all_done()\n        run.ledger.put(writes)\n",
+        "        run.ledger.record(writes, recorded)\n        run.show(records)\n"
+        "        await self._left.over(self)\n",
+        "        recorded(None)\n        await self._left.over(self)\n        run.ledger.put(writes)\n",
         named=True,
     ),
     Mutant(

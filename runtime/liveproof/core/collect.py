@@ -122,9 +122,7 @@ class _Group:
 
     async def finish(self) -> None:
         """Wait until all have ended."""
-        wait = self.run.scheduler.through(self._left, on=self)
-        if wait is not None:
-            await wait
+        await self._left.over(self)
 
     def __repr__(self) -> str:
         return f"<components being collected: {self._left}>"

@@ -18,7 +18,8 @@ TOUCHES = True
 
 
 class Countdown:
-    """A gate that is open while nothing is left. One task adds to it, and waits at it; any may take away."""
+    """A gate that is open while nothing is left. Who adds to it is the one that waits, or one of those that are still
+    to end: so nobody who has passed finds it shut again."""
 
     __slots__ = ("_left", "_scheduler", "waiters")
 
@@ -41,6 +42,12 @@ class Countdown:
         assert self._left > 0, "one ended twice"
         self._left -= 1
         self._scheduler.give(self)
+
+    async def over(self, on: object) -> None:
+        """Wait until nothing is left. ``on`` says what for, to people."""
+        wait = self._scheduler.through(self, on=on)
+        if wait is not None:
+            await wait
 
     def __repr__(self) -> str:
         return f"<{self._left} to end>"

@@ -69,21 +69,16 @@ class _Calls:
         for at, call in enumerate(calls):
             scheduler.spawn(self._one(at, call), name="liveproof: map")
         try:
-            await self._all_ended()
+            await self._left.over(self)
         except scheduler.cancelled:
             self._cancelled = True
             for task in self._running:
                 scheduler.cancel(task)
-            await self._all_ended()
+            await self._left.over(self)
             raise
         if self._failures:
             raise self._failures[min(self._failures)]
         return self._results
-
-    async def _all_ended(self) -> None:
-        wait = self._scheduler.through(self._left, on=self)
-        if wait is not None:
-            await wait
 
     async def _one(self, at: int, call: Callable[[], Awaitable[Any]]) -> None:
         task = self._scheduler.current()

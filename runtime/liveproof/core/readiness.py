@@ -45,7 +45,6 @@ class Readiness:
         """Resolve and wake everybody; only the first call has an effect, and it returns True."""
         if self._resolved:
             return False
-        self._scheduler.touch(self, write=True)
         self._resolved = True
         self._error = error
         self.what = "what has ended"  # Not the component itself: a handle must not keep all of it alive.

@@ -318,9 +318,7 @@ class Run:
 
     async def all_ended(self) -> None:
         """Wait until no cycle and no live component runs. What starts one runs itself: so there is an end."""
-        wait = self.scheduler.through(self.running, on=self)
-        if wait is not None:
-            await wait
+        await self.running.over(self)
 
     def stop(self) -> None:
         """Start nothing new; interrupt functions; let submissions that have begun finish (MODE-3)."""

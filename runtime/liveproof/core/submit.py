@@ -205,7 +205,7 @@ class _Submission:
 
         run.ledger.record(writes, recorded)
         run.show(records)
-        await self._all_done()
+        await self._left.over(self)
         if error:
             for part in touched_parts:
                 part.error = error[0]
@@ -247,7 +247,7 @@ class _Submission:
         if not await queue.apply_now(ticket):
             self._left.more()
             queue.add(ticket)
-            await self._all_done()
+            await self._left.over(self)
         self._applied(ticket, changes)
         return True
 
@@ -267,11 +267,6 @@ class _Submission:
 
     def _one_done(self, _ticket: Ticket | None) -> None:
         self._left.less()
-
-    async def _all_done(self) -> None:
-        wait = self.run.scheduler.through(self._left, on=self)
-        if wait is not None:
-            await wait
 
     def _applied(self, ticket: Ticket, changes: list[Change]) -> None:
         if ticket.error is not None:

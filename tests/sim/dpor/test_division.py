@@ -32,6 +32,7 @@ from liveproof_sim.kernel.choices import Kind
 from liveproof_sim.kernel.power import Outage
 from liveproof_sim.properties import Reached
 from tests.sim.dpor.drawn_programs import draw
+from tests.sim.small import Nameless
 
 
 class Cell:
@@ -262,16 +263,6 @@ def test_a_worker_that_dies_is_an_error() -> None:
 def test_a_first_execution_that_differs_is_nondeterminism() -> None:
     with pytest.raises(NondeterminismError, match="from process to process"):
         check(differs, strategy="dpor", timers="discrete", workers=2)
-
-
-class Nameless:
-    """Equal to some others, whoever they are."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Nameless)
-
-    def __hash__(self) -> int:
-        return 1
 
 
 NAMELESS = (Nameless(),)

@@ -22,6 +22,7 @@ from liveproof_sim.explore.strategies.dpor import Dpor
 from liveproof_sim.explore.verdict import Verdict
 from tests.sim.dpor import classics, drawn_programs, random_programs
 from tests.sim.dpor.oracle import TIMERS
+from tests.sim.small import Nameless
 
 MOST = 25
 
@@ -120,16 +121,6 @@ async def odd_keys() -> None:
         shared[key, Colour.RED] = shared.get((key, Colour.RED), 0) + 1
 
     await asyncio.gather(work(b"x"), work(b"x"), work(None), work(None))
-
-
-class Nameless:
-    """Equal to some others, whoever they are."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Nameless)
-
-    def __hash__(self) -> int:
-        return 1
 
 
 async def unwritable_keys() -> None:
