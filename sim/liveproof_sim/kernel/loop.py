@@ -48,6 +48,7 @@ from liveproof_sim.kernel.plumbing import (
     group_of,
     is_plumbing,
     is_task_step,
+    looked_at_by,
     passes_on,
 )
 from liveproof_sim.kernel.traced import TracedHandle, resource_of
@@ -446,6 +447,8 @@ class SimLoop(Face):
                 continue
             if (group := group_of(handle._callback)) is not None:
                 self.accesses.add(("group", self.accesses.name(group)))
+            if (inner := looked_at_by(handle._callback)) is not None:
+                self.accesses.note(resource_of(inner, self.accesses), READ)
             future = completed_by(handle._callback, handle._args)
             if future is not None:
                 self.causes.contributed(future)

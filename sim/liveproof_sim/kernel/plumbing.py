@@ -20,7 +20,7 @@ from typing import Any
 from liveproof_sim.errors import SimulatorBug
 
 __all__ = ["BUILTIN", "STEP", "WAKEUP", "completed_by", "decides", "group_of", "is_plumbing", "is_task_step",
-           "passes_on", "silent"]
+           "looked_at_by", "passes_on", "silent"]
 
 BUILTIN: type = type(len)
 WAKEUP = "task_wakeup"
@@ -71,7 +71,8 @@ _COMPLETES: dict[CodeType, str | None] = {
     futures._set_result_unless_cancelled.__code__: None,  # type: ignore[attr-defined]
     tasks._release_waiter.__code__: None,  # type: ignore[attr-defined]
 }
-_SILENT: dict[CodeType, None] = {_inner(asyncio.shield, "_outer_done_callback"): None}
+_UNSHIELDED = _inner(asyncio.shield, "_outer_done_callback")
+_SILENT: dict[CodeType, None] = {_UNSHIELDED: None}
 _GROUP = taskgroups.TaskGroup._on_task_done.__code__
 
 
@@ -115,6 +116,11 @@ def completed_by(callback: Any, args: Sequence[Any]) -> Any:
         return args[0] if free is None else _free(function, free)
     group = group_of(callback)
     return None if group is None or _group_failed(callback, args) else group._on_completed_fut
+
+
+def looked_at_by(callback: Any) -> Any:
+    """The future whose end it is not to hear of any more, if a callback of the library sees to that."""
+    return _free(callback, "inner") if getattr(callback, "__code__", None) is _UNSHIELDED else None
 
 
 def passes_on(callback: Any, args: Sequence[Any]) -> bool:

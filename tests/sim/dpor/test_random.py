@@ -36,6 +36,18 @@ FOUND: dict[str, tuple[list[list[tuple[str, int]]], Timers]] = {
     ),
     "cancelled before its attempt, or after": ([[("put", 1)], [("wait_for", 0)]], Timers.LATE),
     "decides nothing when it is cancelled": ([[("cancel", 1)], [("chance", 1), ("chance", 1)]], Timers.DISCRETE),
+    "a branch that touches more than where it was seen": (
+        [[("cancel", 1), ("get", 0), ("deadline", 1)], [("both", 0), ("now", 0)], [("both", 0)]],
+        Timers.DISCRETE,
+    ),
+    "who is cancelled hears no more of what was shielded": (
+        [[("notify", 0), ("shield", 1)], [("cancel", 0), ("get", 1)]],
+        Timers.DISCRETE,
+    ),
+    "a timer called off, and time moves at once": (
+        [[("sleep", 1), ("sleep", 0)], [("deadline", 1), ("sleep", 1), ("group", 0)]],
+        Timers.LATE,
+    ),
 }
 """What was wrong once."""
 

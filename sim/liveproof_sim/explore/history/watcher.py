@@ -30,6 +30,9 @@ class Driver(Protocol):
     def erased(self, process: str) -> None:
         """The step that was chosen turned out to be none. May raise ``Abandoned``."""
 
+    def ticked(self) -> None:
+        """Nothing could run, so time moves. May raise ``Abandoned``."""
+
 
 class Follower:
     """A driver that decides nothing: the strategy does."""
@@ -41,6 +44,9 @@ class Follower:
         pass
 
     def erased(self, process: str) -> None:
+        pass
+
+    def ticked(self) -> None:
         pass
 
 
@@ -168,6 +174,8 @@ class Watcher(Observer):
 
     def tick(self) -> None:
         self.close()
+        if not self._over:
+            self._driver.ticked()
         if self._relating:
             self._causes.tick(self._count)
         if self._also is not None:

@@ -65,7 +65,8 @@ class _Writer:
 
     def _branch(self, branch: Branch) -> list[Any]:
         footprint = None if branch.footprint is None else self._footprint(branch.footprint)
-        return [*_label_row(branch.label), footprint, [self._branch(each) for each in branch.children]]
+        passed = [[[self._event(each) for each in part] for part in asked] for asked in branch.passed]
+        return [*_label_row(branch.label), footprint, [self._branch(each) for each in branch.children], passed]
 
     def _footprint(self, footprint: Footprint) -> list[list[int]]:
         return [[self._number(resource), modes] for resource, modes in footprint.items()]
@@ -132,10 +133,18 @@ def _event(row: list[Any], resources: list[Any]) -> Event:
     return Event(process, tuple(draws), tuple(options), _footprint(footprint, resources), [], 0)
 
 
+def _events(rows: list[Any], resources: list[Any]) -> list[Event]:
+    return [_event(row, resources) for row in rows]
+
+
 def _branch(row: list[Any], resources: list[Any]) -> Branch:
-    process, draws, footprint, children = row
-    touched = None if footprint is None else _footprint(footprint, resources)
-    return Branch((process, tuple(draws)), touched, [_branch(each, resources) for each in children])
+    process, draws, footprint, children, passed = row
+    return Branch(
+        (process, tuple(draws)),
+        None if footprint is None else _footprint(footprint, resources),
+        [_branch(each, resources) for each in children],
+        [(_events(sequence, resources), _events(then, resources)) for sequence, then in passed],
+    )
 
 
 def _footprint(rows: list[list[int]], resources: list[Any]) -> Footprint:

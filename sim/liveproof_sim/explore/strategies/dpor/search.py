@@ -11,8 +11,9 @@ Departs from the paper:
 
 - A step is a block of accesses, and what a step would touch in another place is not known before it ran. Where
   the paper asks whether two steps commute, the footprint of the execution in which the step was seen stands
-  in. So a branch may turn out to be asleep; it is given up then, and counted (``redundant``). Executions that come
-  to their end are one for each class all the same: the tests compare with every interleaving.
+  in. So a branch may turn out to be asleep; it is given up then, and counted (``redundant``). Or its step touches
+  more than it did there, and what was taken to commute with it does not: that is asked for again (``outgrown``).
+  Executions that come to their end are one for each class all the same: the tests compare with every interleaving.
 - A step in which something was decided (data, faults, crashes) is one event per decision; all of them are run.
   So it is not enough that a process could come first in a turned race: it has to be as the race's first step
   decided, for the same process that decided otherwise stands for other executions.
@@ -43,7 +44,7 @@ from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.history import Event, History, Watcher, Why
 from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, share_of, undecided
 from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
-from liveproof_sim.explore.strategies.dpor.tree import Branch, insert, weak_initial
+from liveproof_sim.explore.strategies.dpor.tree import Asked, Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search, Standing
 from liveproof_sim.kernel.accesses import WRITE, Footprint, conflict
 from liveproof_sim.kernel.causes import CLOCK
@@ -186,9 +187,12 @@ class Dpor(Search, Attached):
         there = (above.event.process, *processes, *waiting)
         for process in above.enabled:
             if process not in there:
-                if process == CLOCK:
+                if process == CLOCK and self._at - 1 not in self._stopped:
                     self._stopped.append(self._at - 1)
                 self._ask_one(self._at - 1, process)
+
+    def ticked(self) -> None:
+        self._note_disabled([])
 
     def _ask_one(self, at: int, process: str) -> None:
         """Have the process run at a step, however it decides, unless it is run there anyway."""
@@ -253,9 +257,11 @@ class Dpor(Search, Attached):
     def _skip(self, frame: Frame) -> None:
         """There is no such step here; what was to come after it may have come below it only because the two
         commute."""
-        assert frame.branch is not None
-        frame.tree[:0] = frame.branch.children
+        skipped = frame.branch
+        assert skipped is not None
+        frame.tree[:0] = skipped.children
         frame.branch = None
+        self._ask_again(skipped.passed)
 
     def draw(self, kind: Kind, label: str, options: int, /) -> int:
         at = len(self._drawn)
@@ -299,6 +305,7 @@ class Dpor(Search, Attached):
         if frame.branch is None:
             frame.branch = Branch(event.label, event.footprint)
         if first:
+            self._ask_again(frame.branch.outgrown(event.label, event.footprint))
             self._add_decisions(frame, event)
         frame.branch.label = event.label
         frame.branch.footprint = event.footprint
@@ -377,6 +384,11 @@ class Dpor(Search, Attached):
             self._add_initial(frame, sequence)
         elif not self._covered(frame, [*sequence, *then]):
             insert(frame.tree, sequence, then)
+
+    def _ask_again(self, asked: list[Asked]) -> None:
+        """At the step that is next: what was taken to be explored by one that has turned out not to do it."""
+        for sequence, then in asked:
+            self._ask(self._at, list(sequence), list(then))
 
     def _covered(self, frame: Frame, sequence: list[Event]) -> bool:
         """Whether executions that begin so from here were explored."""
