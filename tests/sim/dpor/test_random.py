@@ -48,6 +48,7 @@ FOUND: dict[str, tuple[list[list[tuple[str, int]]], Timers]] = {
         [[("sleep", 1), ("sleep", 0)], [("deadline", 1), ("sleep", 1), ("group", 0)]],
         Timers.LATE,
     ),
+    "two timers called off, the other one first": ([[("hasty", 1)], [("deadline", 1)]], Timers.LATE),
 }
 """What was wrong once."""
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from liveproof_sim.errors import NondeterminismError
 from liveproof_sim.explore.history.events import Event, History
 from liveproof_sim.explore.history.why import Placed, Why
-from liveproof_sim.kernel.accesses import WORLD
+from liveproof_sim.kernel.accesses import WORLD, Footprint
 from liveproof_sim.kernel.causes import CLOCK, MAIN
 from liveproof_sim.kernel.choices import Entry
 from liveproof_sim.kernel.guards import Guard
@@ -83,9 +83,9 @@ class Watcher(Observer):
         self._passed = len(self.history)  # steps that ran before, and do again what is known of them
         self._same: Event | None = None
         self._resumed = False
-        self.pending: list[tuple[Event, int]] = []
+        self.pending: list[tuple[Event, int | None]] = []
         """what would happen next to those that wait, if they could go on; and how many events there were when that
-        ended"""
+        ended, if it did"""
         self._over = False
         self.decided = False
         loop.observer = self
@@ -240,6 +240,13 @@ class Watcher(Observer):
         pending = Event(process, (), (), footprint, joins, guard.since)
         self.history.relate(pending)
         self.pending.append((pending, len(self.history)))
+
+    def might_have_run(self, process: str, footprint: Footprint) -> None:
+        """Who could run before the last step, and can not any more."""
+        if self._count > self._passed:  # else that step ran before, and this was said then
+            pending = Event(process, (), (), dict(footprint), [], self._causes.barrier)
+            self.history.relate(pending)
+            self.pending.append((pending, None))
 
     def heat(self, relied: dict[str, None]) -> bool:
         """Note which resources change, and which monitors look at; whether some step, of this execution or of those

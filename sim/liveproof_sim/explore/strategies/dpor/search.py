@@ -92,8 +92,6 @@ class Dpor(Search, Attached):
         self._forced: tuple[int, ...] = ()
         self._at = 0
         self._fresh = 0
-        self._stopped: list[int] = []
-        """steps that cancelled the last timer: it might have fired after all that does not depend on them"""
         self._floor = 0  # so many frames are left as they are: see parts.py
         self._running = False
         self.redundant = 0
@@ -116,7 +114,6 @@ class Dpor(Search, Attached):
     def begin(self, choices: Choices, /) -> None:
         self._begun = True
         self._at = 0
-        self._stopped = []
         self._watcher = None
         if self.keep_begin:
             self._running = True
@@ -187,8 +184,9 @@ class Dpor(Search, Attached):
         there = (above.event.process, *processes, *waiting)
         for process in above.enabled:
             if process not in there:
-                if process == CLOCK and self._at - 1 not in self._stopped:
-                    self._stopped.append(self._at - 1)
+                if process == CLOCK:
+                    assert self._watcher is not None
+                    self._watcher.might_have_run(CLOCK, OF_CLOCK)
                 self._ask_one(self._at - 1, process)
 
     def ticked(self) -> None:
@@ -357,8 +355,6 @@ class Dpor(Search, Attached):
             self._turn(watcher, history.events[later])
         for pending, end in watcher.pending:
             self._turn(watcher, pending, end)
-        for at in self._stopped:
-            self._turn(watcher, Event(CLOCK, (), (), dict(OF_CLOCK), [], 0, races=[at]))
         self._backtrack()
 
     def begin_anew(self) -> None:
