@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from liveproof_sim.errors import OptionError, ReplayError, TapeError
+from liveproof_sim.errors import LivelockError, OptionError, ReplayError, TapeError
 from liveproof_sim.explore.execution import Outcome, Scenario, Settings, execute, exploring, takes_world
 from liveproof_sim.explore.explorer import Explorer, quiet_collector
 from liveproof_sim.explore.history import Why
@@ -137,7 +137,9 @@ def _finish(explorer: Explorer, failure: Failure, *, shrinking: bool) -> None:
     """Shrink, make the token and the report."""
     # Stock asyncio's own order may show it, too, though another one has fewer switches.
     ordinary = not any(failure.taken) or explorer.once(Positions([])).signature == failure.signature
-    small = shrink(explorer, failure) if shrinking else None
+    # A livelock of the ordinary order has nothing to take away but steps, of which there is no end.
+    endless = isinstance(failure.exception, LivelockError) and not any(failure.taken)
+    small = shrink(explorer, failure) if shrinking and not endless else None
     if small is not None:
         failure.trace, failure.taken = small.outcome.trace, small.outcome.taken
         failure.switches, failure.minimal, failure.fewest = small.preemptions, small.minimal, small.fewest

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from liveproof_sim.errors import LivelockError
 from liveproof_sim.explore.execution import Outcome
 from liveproof_sim.explore.explorer import Explorer
 from liveproof_sim.explore.strategies import Systematic
@@ -31,7 +32,8 @@ Cost = tuple[int, int, int, int, int, int]
 
 FAULTS = ("fault", "crash")
 
-STEPS_MAX = 100_000  # of all runs together: livelocks are long
+STEPS_MAX = 100_000  # of all runs together
+LIVELOCK_STEPS_MAX = 20_000  # the same: each of these runs is as long as a run may be
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class _Shrinker:
         self.runs = 0
         self.runs_max = runs_max
         self.steps = 0
+        self.steps_max = LIVELOCK_STEPS_MAX if isinstance(failure.exception, LivelockError) else STEPS_MAX
         assert failure.trace is not None
         self.blocks = blocks_of(failure.trace)
         self.draws = draws_of(failure.trace)
@@ -91,7 +94,7 @@ class _Shrinker:
         while progress:
             progress = False
             for blocks, draws in self._smaller():
-                if self.runs >= self.runs_max or self.steps >= STEPS_MAX:
+                if self.runs >= self.runs_max or self.steps >= self.steps_max:
                     return False
                 if self.attempt(blocks, draws):
                     progress = True
@@ -120,7 +123,7 @@ class _Shrinker:
             return True
         search = Systematic("preemptions", self.cost[0] - 1)
         while not search.exhausted():
-            if budget == 0 or self.steps >= STEPS_MAX:
+            if budget == 0 or self.steps >= self.steps_max:
                 return False
             budget -= 1
             self.runs += 1
