@@ -53,6 +53,8 @@ class Handle(Generic[R]):
         self._session: Session | None = None
         self._ended: Readiness | None = None
         self._caught_up = False
+        self._ready: Readiness | None = None
+        """Of whoever waits until it has caught up, or ended."""
         self._stop_asked = False
         self._result: R | None = None
         self._error: BaseException | None = None
@@ -77,6 +79,7 @@ class Handle(Generic[R]):
     def _spawn(self, env: Environment) -> None:
         session = self._session = env.acquire()
         self._ended = Readiness(session.scheduler, f"the update of app {self._app.name!r}")
+        self._ready = Readiness(session.scheduler, "an update that catches up")
         session.scheduler.spawn(self._main(session), name=f"liveproof: {self._app.name}")
 
     async def _main(self, session: Session) -> None:
@@ -94,6 +97,8 @@ class Handle(Generic[R]):
             except Exception as exc:  # noqa: BLE001 - as above
                 self._error = self._error or exc
             self._ended.resolve()
+            assert self._ready is not None, "made with the other one"
+            self._ready.resolve()
             self._notify()
 
     def attach(self, run: Run) -> None:
@@ -111,6 +116,8 @@ class Handle(Generic[R]):
     def caught_up(self) -> None:
         """The root is ready; only live components go on."""
         self._caught_up = True
+        if self._ready is not None:
+            self._ready.resolve()
         self._notify()
 
     def _notify(self) -> None:
@@ -225,14 +232,8 @@ class Handle(Generic[R]):
     async def ready(self) -> None:
         """Wait until it has caught up, or ended. An error that ended it is raised."""
         ended = await self._have_begun()
-        scheduler = self.session.scheduler
-        task = scheduler.current()
-        while not self._caught_up and not ended.is_resolved:
-            self._watched[task] = None
-            try:
-                await scheduler.park("an update that catches up")
-            finally:
-                self._watched.pop(task, None)
+        assert self._ready is not None, "made with the other one"
+        await self._ready.reached()
         if ended.is_resolved and self._error is not None:
             raise self._error
 

@@ -95,6 +95,11 @@ class Scheduler(Protocol):
         """Note that the running step reads or writes ``resource``. Free in production; the simulator
         derives from it which steps commute."""
 
+    def contribute(self, resource: Hashable, /) -> None:
+        """Note that the running step changes ``resource`` in a way that makes no difference to others who do: one
+        more of a count, say. It does make one to whoever reads it."""
+        self.touch(resource, write=True)
+
 
 async def _wait_at(scheduler: Scheduler, gate: Gate, on: object) -> None:
     task = scheduler.current()

@@ -227,6 +227,9 @@ class AsyncioScheduler(Scheduler):
     def touch(self, resource: Hashable, /, *, write: bool) -> None:
         """Nothing: only the simulator wants to know."""
 
+    def contribute(self, resource: Hashable, /) -> None:
+        """Nothing, either."""
+
     # Blocking work ------------------------------------------------------------------------------
 
     async def run_blocking(self, fn: Callable[..., T], /, *args: Any) -> T:

@@ -142,9 +142,7 @@ async def report_failures(
     """Tell the handlers of failed deletions; returns what escapes them first."""
     escaped: BaseException | None = None
     for failed_path, owner, processor, exc in failures:
-        counter = run.stats.of(processor)
-        counter.num_execution_starts += 1
-        counter.num_errors += 1
+        run.stats.count(processor, "num_execution_starts", "num_errors")
         raised = await report_failure(
             exc,
             handlers,
@@ -232,9 +230,7 @@ async def _delete_rows(
         if record.calls:
             drawer = MemoDrawer(run.ledger, row_key, record)
             writes += drawer.writes({})
-        counter = run.stats.of(record.processor)
-        counter.num_execution_starts += 1
-        counter.num_deletes += 1
+        run.stats.count(record.processor, "num_execution_starts", "num_deletes")
         applied += part.applied
     if writes:
         run.commit(writes, {part.key: part.removed if applied else {} for part in parts}, applied)

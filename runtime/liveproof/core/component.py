@@ -225,11 +225,11 @@ class Cycle:
 
     async def report(self, exc: BaseException) -> BaseException | None:
         """Route a failure that does not end the component to the exception handlers."""
-        self.run.stats.of(self.processor).num_execution_starts += 1
+        self.run.stats.count(self.processor, "num_execution_starts")
         return await self._report(exc)
 
     async def _report(self, exc: BaseException) -> BaseException | None:
-        self.run.stats.of(self.processor).num_errors += 1
+        self.run.stats.count(self.processor, "num_errors")
         return await report_failure(
             exc,
             self.handlers,
@@ -426,10 +426,9 @@ class Cycle:
         if record.owner != self.owner:
             record.owner = self.owner
             self.run.put_record(self.key, record)
-        counter = self.run.stats.of(self.processor)
         if not self.started:
-            counter.num_execution_starts += 1
-        counter.num_unchanged += 1
+            self.run.stats.count(self.processor, "num_execution_starts")
+        self.run.stats.count(self.processor, "num_unchanged")
         self.rival[self.key] = True
 
     async def _states_good(self) -> bool:
@@ -489,7 +488,7 @@ class Cycle:
             self.failure = StoppedError(f"component {format_path(self.path)} was cancelled")
             return self.failure
         if self.critical:
-            run.stats.of(self.processor).num_errors += 1
+            run.stats.count(self.processor, "num_errors")
             return exc
         return await self._report(exc)
 
@@ -509,8 +508,7 @@ class Cycle:
         """The cycle proper. Raises what the function, a submission or a collection raised."""
         run = self.run
         enter(ComponentContext(self, self.frame, self.handlers))
-        counter = run.stats.of(self.processor)
-        counter.num_execution_starts += 1
+        run.stats.count(self.processor, "num_execution_starts")
         if not self.refuses_use_mount and (run.is_busy(self.key)):
             await self._take_place()
         self._reread()
@@ -538,11 +536,7 @@ class Cycle:
         if run.stopping:
             raise StoppedError(f"component {format_path(self.path)} was cancelled")
         await conclude(self)
-        counter = run.stats.of(self.processor)
-        if self.existed:
-            counter.num_reprocesses += 1
-        else:
-            counter.num_adds += 1
+        run.stats.count(self.processor, "num_reprocesses" if self.existed else "num_adds")
 
     async def _take_place(self) -> None:
         """What ran live at this path, or is being deleted there, must have ended first (ORD-6)."""

@@ -5,9 +5,9 @@ handle's ``ready()``, for a ``use_mount`` or for its children at its end. A pare
 precedence over a child that has not started. So every place is held by somebody who can go on without
 another place, and whatever the limit, somebody always can.
 
-What is shared here is told of by ``touch``, and by nothing else (``TOUCHES``). As long as no more places were taken
-in all than there are, nobody can have had to wait, in whatever order: taking one and giving one up make no
-difference to anybody else, and are told of as reads.
+What is shared here is told of to the scheduler, and by nothing else (``TOUCHES``). As long as no more places were
+taken in all than there are, nobody can have had to wait, in whatever order: taking one and giving one up make no
+difference to others who do, only to those who ask how many are taken.
 """
 
 from __future__ import annotations
@@ -71,11 +71,14 @@ class Limiter:
     @property
     def used(self) -> int:
         """Places that are taken now."""
-        self._scheduler.touch(self, write=True)
+        self._scheduler.touch(self, write=False)
         return self._used
 
     def _touch(self) -> None:
-        self._scheduler.touch(self, write=self._taken > self.capacity)
+        if self._taken > self.capacity:
+            self._scheduler.touch(self, write=True)
+        else:
+            self._scheduler.contribute(self)
 
     @property
     def crowded(self) -> bool:

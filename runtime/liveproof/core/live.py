@@ -256,9 +256,7 @@ class LiveController:
 
     async def report(self, exc: BaseException, *, kind: MountKind = "process_live") -> BaseException | None:
         """Tell the handlers of a failure of this component; returns what escapes them."""
-        counter = self.run.stats.of(self.processor)
-        counter.num_execution_starts += 1
-        counter.num_errors += 1
+        self.run.stats.count(self.processor, "num_execution_starts", "num_errors")
         context = current_or_none()
         handlers = context.handlers if context is not None and context.cycle is self.site else self.handlers
         return await report_failure(
@@ -386,9 +384,7 @@ class LiveController:
         else:
             assert call.fn is not None, "an update has a function"
             path, parent, processor, kind = self.path + call.sub, self.path, display_name(call.fn), "mount"
-        counter = self.run.stats.of(processor)
-        counter.num_execution_starts += 1
-        counter.num_errors += 1
+        self.run.stats.count(processor, "num_execution_starts", "num_errors")
         error: BaseException | None = exc
         try:
             error = await report_failure(

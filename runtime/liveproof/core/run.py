@@ -80,7 +80,7 @@ class Run:
         self.settler = Settler(scheduler, provider)
         self.settles = ledger.store.blocking
         """Whether targets must survive a power cut before they are recorded as done."""
-        self.stats = Stats()
+        self.stats = Stats(scheduler)
         self.doubts = Doubts()
         self.stopping = False
         self.settled = True

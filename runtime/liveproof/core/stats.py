@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from liveproof.abc.scheduler import Scheduler
 
 __all__ = ["ComponentStats", "Stats", "UpdateSnapshot", "UpdateStats", "UpdateStatus"]
+
+TOUCHES = True
+"""To whoever watches what is read and written: not what the lines of this module say, but what they tell of."""
 
 R = TypeVar("R")
 
@@ -61,47 +67,36 @@ class UpdateSnapshot(NamedTuple, Generic[R]):
     result: R | None
 
 
-class Counter:
-    """The counts of one name, while they change."""
-
-    __slots__ = ComponentStats._fields
-
-    def __init__(self) -> None:
-        self.num_execution_starts = 0
-        self.num_unchanged = 0
-        self.num_adds = 0
-        self.num_deletes = 0
-        self.num_reprocesses = 0
-        self.num_errors = 0
-
-
 class Stats:
-    """All counters of a run."""
+    """All counts of a run. In which order things are counted makes no difference to those who do."""
 
-    __slots__ = ("_counters", "version")
+    __slots__ = ("_counts", "_scheduler", "_version")
 
-    def __init__(self) -> None:
-        self._counters: dict[str, Counter] = {}
-        self.version = 0
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._counts: dict[str, dict[str, int]] = {}
+        self._version = 0
+
+    @property
+    def version(self) -> int:
         """Grows when anything has been counted."""
+        self._scheduler.touch(self, write=False)
+        return self._version
 
-    def of(self, name: str) -> Counter:
-        """The counter of a component name, about to be changed."""
-        self.version += 1
-        counter = self._counters.get(name)
-        if counter is None:
-            counter = self._counters[name] = Counter()
-        return counter
+    def count(self, name: str, *fields: str) -> None:
+        """One more of each of these, for components of this name."""
+        self._scheduler.contribute(self)
+        self._version += 1
+        counts = self._counts.get(name)
+        if counts is None:
+            counts = self._counts[name] = dict.fromkeys(ComponentStats._fields, 0)
+        for field in fields:
+            counts[field] += 1
 
     def snapshot(self) -> UpdateStats:
         """The counts now."""
-        fields = ComponentStats._fields
-        return UpdateStats(
-            {
-                name: ComponentStats(*(getattr(counter, field) for field in fields))
-                for name, counter in self._counters.items()
-            }
-        )
+        self._scheduler.touch(self, write=False)
+        return UpdateStats({name: ComponentStats(**counts) for name, counts in self._counts.items()})
 
 
 def as_dict(stats: UpdateStats) -> dict[str, dict[str, Any]]:

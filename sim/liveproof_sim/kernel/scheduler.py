@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from liveproof.abc.scheduler import Gate, Scheduler, Task
-from liveproof_sim.kernel.accesses import READ, WRITE, Accesses
+from liveproof_sim.kernel.accesses import ADD, READ, WRITE, Accesses
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.jobs import Job
 from liveproof_sim.kernel.loop import SimLoop, SimTimer
@@ -126,10 +126,17 @@ class SimScheduler(Scheduler):
 
     def touch(self, resource: Hashable, /, *, write: bool) -> None:
         """Tell a search that reduces, if there is one."""
+        self._note(resource, WRITE if write else READ)
+
+    def contribute(self, resource: Hashable, /) -> None:
+        """The same, of a change that commutes with others of its kind."""
+        self._note(resource, ADD)
+
+    def _note(self, resource: Hashable, modes: int) -> None:
         accesses = self._loop.accesses
         if accesses is not None:
             plain = isinstance(resource, (str, tuple))
-            accesses.note(resource if plain else accesses.name(resource), WRITE if write else READ)
+            accesses.note(resource if plain else accesses.name(resource), modes)
 
     async def run_blocking(self, fn: Callable[..., T], /, *args: Any) -> T:
         """The call is a step of its own; the wait for it ends only after it, however often it is

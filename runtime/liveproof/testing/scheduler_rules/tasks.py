@@ -127,3 +127,4 @@ async def touch_does_nothing_to_the_caller(s: Scheduler) -> None:
     for resource in ("name", 1, (1, "pair"), b"bytes", object(), s.current()):
         s.touch(resource, write=False)
         s.touch(resource, write=True)
+        s.contribute(resource)
