@@ -13,12 +13,12 @@ own durability without making anybody wait for the commit.
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from liveproof.abc.points import reached
 from liveproof.abc.store import Table
+from liveproof.core.key_index import KeyIndex
 
 if TYPE_CHECKING:
     from liveproof.abc.scheduler import Scheduler, Task, Timer
@@ -52,8 +52,8 @@ class Ledger:
         self.store = store
         self._scheduler = scheduler
         self._overlay: dict[tuple[Table, bytes], bytes | None] = {}
-        self._component_keys: list[bytes] = []
-        """Overlay keys of ``Table.COMPONENT``, sorted: the overlay's part of a prefix scan."""
+        self._component_keys = KeyIndex(scheduler)
+        """Overlay keys of ``Table.COMPONENT``: the overlay's part of a prefix scan."""
         self._gathering: dict[tuple[Table, bytes], bytes | None] = {}
         self._unjournaled: dict[tuple[Table, bytes], bytes | None] = {}
         """Those of ``_gathering`` that came since the store's journal was last written."""
@@ -112,18 +112,16 @@ class Ledger:
                 self._forget(applied)
 
     def _merge(self, prefix: bytes, rows: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        keys = self._component_keys
-        at = bisect.bisect_left(keys, prefix)
-        if at == len(keys) or not keys[at].startswith(prefix):
+        keys = self._component_keys.below(prefix)
+        if not keys:
             return rows
         merged = dict(rows)
-        while at < len(keys) and keys[at].startswith(prefix):
-            value = self._overlay[Table.COMPONENT, keys[at]]
+        for key in keys:
+            value = self._overlay[Table.COMPONENT, key]
             if value is None:
-                merged.pop(keys[at], None)
+                merged.pop(key, None)
             else:
-                merged[keys[at]] = value
-            at += 1
+                merged[key] = value
         return sorted(merged.items())
 
     def entries(
@@ -149,7 +147,7 @@ class Ledger:
             self._scheduler.touch((table, key), write=True)
             entry = (table, key)
             if table is Table.COMPONENT and entry not in self._overlay:
-                bisect.insort(self._component_keys, key)
+                self._component_keys.add(key)
             self._overlay[entry] = value
 
     def put(self, writes: Iterable[Write]) -> None:
@@ -166,7 +164,7 @@ class Ledger:
             if held:
                 held.pop(entry, None)
             if table is Table.COMPONENT and entry not in overlay:
-                bisect.insort(self._component_keys, key)
+                self._component_keys.add(key)
             touch(entry, write=True)
             overlay[entry] = gathering[entry] = unjournaled[entry] = value
         self._wake_writer()
@@ -242,9 +240,7 @@ class Ledger:
             ):
                 del overlay[entry]
                 if entry[0] is Table.COMPONENT:
-                    at = bisect.bisect_left(self._component_keys, entry[1])
-                    assert self._component_keys[at] == entry[1], "overlay index out of step"
-                    del self._component_keys[at]
+                    self._component_keys.remove(entry[1])
 
     def _wake_writer(self) -> None:
         if self._writer_busy:
@@ -407,8 +403,7 @@ class Ledger:
 
     def _check(self) -> None:
         """Invariants; O(overlay · log)."""
-        shown = sorted(key for table, key in self._overlay if table is Table.COMPONENT)
-        assert shown == self._component_keys
+        self._component_keys._check(sorted(key for table, key in self._overlay if table is Table.COMPONENT))
         assert all(entry in self._overlay for entry in self._gathering)
         assert all(entry in self._overlay for entry in self._held)
 

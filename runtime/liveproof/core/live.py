@@ -20,6 +20,7 @@ from liveproof.core.context import (
     enter,
 )
 from liveproof.core.failures import report_failure
+from liveproof.core.leaves import Leaves
 from liveproof.core.operations import Dropped, Kind, Operation, Operations, Outcome, Replaced, Start
 from liveproof.core.operator import Call, LiveComponentOperator, is_live_component_class
 from liveproof.core.paths import Path, encode_path, format_path
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
     from liveproof.core.run import Run
 
 __all__ = ["LiveController"]
-
-LEAVES_MAX = 4096
-"""Records of updated children that a live component keeps at hand, at most."""
-
 
 class LiveController:
     """One live component, from its mount to the end of its ``process_live()``."""
@@ -85,8 +82,7 @@ class LiveController:
         """Longer sub-paths → the last update there: what an absorbed deletion must spare."""
         self.stale: dict[bytes, None] = {}
         """Components below that failed the last time they ran, and so are what they were before."""
-        self._leaves: dict[bytes, ComponentRecord] = {}
-        """Records of children without children that were updated lately: what the store would say."""
+        self._leaves = Leaves(run.scheduler)
         self._scanned = 0
         """The last full update that succeeded: it has done what any earlier deletion would do."""
         self._task: Task | None = None
@@ -153,7 +149,7 @@ class LiveController:
         run = self.run
         error: BaseException | None = None
         try:
-            await self._reached(self._machine.last_seq)
+            await self._reached(self._last_seq())
             if failure is not None and self._asked_for(failure):
                 # mark_ready() in a ``finally`` block ends the component by a cancellation, which would hide
                 # the exception that led there.
@@ -184,6 +180,7 @@ class LiveController:
 
     def stop(self) -> None:
         """The update was cancelled: start nothing queued, interrupt ``process_live()``."""
+        self._touch_machine(write=True)
         self._carry_out(self._machine.drop_queued())
         self._interrupt()
 
@@ -215,8 +212,8 @@ class LiveController:
             return  # Called again while the component unwinds.
         if not self._caught_up:
             if self.run.probing:
-                self.run.probe.event("mark_ready", self.path, last=self._machine.last_seq)
-            await self._reached(self._machine.last_seq)
+                self.run.probe.event("mark_ready", self.path, last=self._last_seq())
+            await self._reached(self._last_seq())
             self._become_ready(None)
             if self.run.live or self._phase != "running":
                 return
@@ -233,12 +230,20 @@ class LiveController:
     async def _reached(self, seq: int) -> None:
         """Wait until every operation up to ``seq`` has ended."""
         task = self.run.scheduler.current()
-        while self._machine.watermark < seq:
+        while self._watermark() < seq:
             self._watchers[task] = seq
             try:
                 await self.run.scheduler.park(self)
             finally:
                 self._watchers.pop(task, None)
+
+    def _watermark(self) -> int:
+        self.run.scheduler.touch(self._machine, write=False)
+        return self._machine.watermark
+
+    def _last_seq(self) -> int:
+        self.run.scheduler.touch(self._machine, write=False)
+        return self._machine.last_seq
 
     # ---- operations
 
@@ -273,12 +278,19 @@ class LiveController:
         """Give an operation its place in the order, and start what may start."""
         if sub is not None and len(self.path) + len(sub) > DEPTH_MAX:
             raise ValueError(f"a path has at most {DEPTH_MAX} keys: {format_path(self.path + sub)}")
-        self.run.scheduler.touch(self._machine, write=True)
+        self._touch_machine(write=True)
         op, outcomes = self._machine.invoke(kind, sub, call)
         if self.run.probing:
             self.run.probe.event("operation", self.path, kind=kind.value, sub=sub, seq=op.seq)
         self._carry_out(outcomes)
         return call
+
+    def _touch_machine(self, *, write: bool) -> None:
+        """Who ends an operation while nobody waits makes no difference to others who do."""
+        if write:
+            self.run.scheduler.touch(self._machine, write=True)
+        else:
+            self.run.scheduler.contribute(self._machine)
 
     def _carry_out(self, outcomes: tuple[Outcome, ...]) -> None:
         for outcome in outcomes:
@@ -312,14 +324,14 @@ class LiveController:
         if self.run.probing:
             self.run.probe.event("operation.end", self.path, seq=op.seq, error=error)
         _call_of(op).resolve(error)
-        self.run.scheduler.touch(self._machine, write=True)
+        self._touch_machine(write=self._machine.somebody_waits)
         self._carry_out(self._machine.done(op))
         if self._machine.idle:
             self.run.forget_ranks(self.key)
 
     def _wake_watchers(self) -> None:
         if self._watchers:
-            reached = self._machine.watermark
+            reached = self._watermark()
             for task, seq in self._watchers.items():
                 if reached >= seq:
                     self.run.scheduler.unpark(task)
@@ -405,7 +417,7 @@ class LiveController:
         assert call.fn is not None, "an update has a function"
         assert call.sub is not None, "an update has a sub-path"
         key = self.key + op.key
-        record = None if run.version(key) else self._leaves.pop(key, None)
+        record = None if run.version(key) else self._leaves.pop(key)
         known: dict[bytes, bytes] | None = {}
         if record is None:
             record, known = _look_up(run, key, len(self.path) + len(call.sub))
@@ -457,9 +469,7 @@ class LiveController:
 
     def _updated(self, op: Operation, cycle: Cycle) -> None:
         if cycle.failure is None and not cycle.mounted and not cycle.known and cycle.record is not None:
-            if len(self._leaves) >= LEAVES_MAX:
-                self._leaves.clear()
-            self._leaves[cycle.key] = cycle.record
+            self._leaves.put(cycle.key, cycle.record)
         failed = cycle.failed_below or {}
         self._applied(op, cycle.key, cycle.ready.error, good=cycle.failure is None, failed=failed)
 
@@ -497,7 +507,8 @@ class LiveController:
             return
         for each in [each for each in self.stale if each.startswith(key)]:
             del self.stale[each]
-        self.stale |= failed
+        if failed:
+            self.stale.update(failed)
 
     def _is_newer(self, key: bytes, seq: int, op: Operation) -> bool:
         """Whether what a component below ``op`` is was made by an operation after that deletion."""

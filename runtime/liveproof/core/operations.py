@@ -68,6 +68,9 @@ from typing import Final, TypeAlias
 
 from liveproof.core.paths import Path, encode_key, format_path
 
+TOUCHES = True
+"""To whoever watches what is read and written: not what the lines of this module say, but what the caller tells."""
+
 __all__ = [
     "TRANSITIONS",
     "Dropped",
@@ -258,6 +261,11 @@ class Operations:
         for first in self._live:
             return first - 1
         return self._seq
+
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether something is queued: if not, the end of an operation lets nobody go."""
+        return bool(self._queued) or len(self._epochs) > 1
 
     @property
     def idle(self) -> bool:

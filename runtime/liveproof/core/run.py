@@ -89,7 +89,7 @@ class Run:
         """Target states that a submission is writing now → when it has ended."""
         self._rewritten: dict[bytes, int] = {}
         """Components whose record somebody else has changed, or will have changed → how often."""
-        self.ranks = Ranks()
+        self.ranks = Ranks(scheduler)
         self._owned: dict[bytes, bytes] | None = None if _any_owner(ledger, self.prefix) else {}
         """All owners, if the app had none when the run began: then nobody has to ask the store."""
         self.containers: dict[bytes, TargetStateProvider[Any, Any]] = {}

@@ -38,7 +38,7 @@ async def submit(run: Run, parts: list[Part]) -> None:
     to be possible but what is there.
     """
     busy = run.busy
-    while busy:
+    while True:
         blocker = next(
             (busy[key] for part in parts for key in _touched(part) if key in busy),
             None,
@@ -189,7 +189,8 @@ class _Submission:
         tickets = self._tickets(changes)
         if run.probing:
             run.probe.event("submit.record", self.parts[0].path, paths=[part.path for part in touched_parts])
-        if run.limiter.used <= 1 and len(tickets) == 1 and await self._alone(writes, tickets[0]):
+        may_be_alone = len(tickets) == 1 and not run.ledger.store.blocking
+        if may_be_alone and run.limiter.used <= 1 and await self._alone(writes, tickets[0]):
             return
         self._left.more()
         error: list[BaseException] = []

@@ -26,6 +26,8 @@ from types import (
 )
 from typing import Any, TypeAlias
 
+import msgspec
+
 from liveproof_sim.kernel.accesses import ADD, CURRENT, PART, READ, WRITE, Accesses
 
 __all__ = [
@@ -431,6 +433,11 @@ def _call(accesses: Accesses, function: Any, args: tuple[Any, ...], kwargs: dict
         _note_builtin(accesses, function, args)
         if function is sorted:
             return fresh(function(*args, **kwargs))
+        if type(function.__self__) in _DECODERS:
+            result = function(*args, **kwargs)
+            if not accesses.muted:
+                _decoded(accesses, result)
+            return result
     elif isinstance(function, type):
         return _make(accesses, function, args, kwargs)
     elif kind is functools.partial:
@@ -441,6 +448,24 @@ def _call(accesses: Accesses, function: Any, args: tuple[Any, ...], kwargs: dict
         if code is None or not declared(code):
             accesses.opaque(f"{kind.__qualname__} is called, and is not instrumented")
     return function(*args, **kwargs)
+
+
+_DECODERS = (msgspec.msgpack.Decoder, msgspec.json.Decoder)
+
+
+def _decoded(accesses: Accesses, thing: Any) -> None:
+    """All of it was made just now."""
+    if isinstance(thing, msgspec.Struct):
+        accesses.made(thing)
+        for name in thing.__struct_fields__:
+            _decoded(accesses, getattr(thing, name))
+    elif type(thing) in CONTAINERS:
+        accesses.made(thing)
+        for each in list(thing.values() if isinstance(thing, dict) else thing):
+            _decoded(accesses, each)
+    elif isinstance(thing, tuple):
+        for each in thing:
+            _decoded(accesses, each)
 
 
 _SLOTS = (
