@@ -29,7 +29,8 @@ class Timer(Protocol):
 
 
 class Gate(Protocol):
-    """What tasks wait at until others have opened it. Once they have, it stays open for whoever waits."""
+    """What tasks wait at until others have opened it. Once they have, it stays open for whoever waits; but see
+    :meth:`Scheduler.until`."""
 
     waiters: dict[Task, None] | None
     """the scheduler's: who waits, if anybody ever did"""
@@ -42,7 +43,7 @@ class Gate(Protocol):
 class Scheduler(Protocol):
     """What runs tasks. All methods but :meth:`run_blocking`'s work belong to the loop's own thread.
 
-    A scheduler derives from this class, and has :meth:`through` and :meth:`give` from it.
+    A scheduler derives from this class, and has :meth:`through`, :meth:`until` and :meth:`give` from it.
     """
 
     __slots__ = ()
@@ -75,6 +76,11 @@ class Scheduler(Protocol):
         """What the running task has to await before it may pass the gate; None if nothing. ``on``: as of
         :meth:`park`. The simulator may say that there is something to await though the gate is open: so that
         what comes after is a step of its own, and it need not be known in which order others opened it."""
+        return None if gate.is_open else _wait_at(self, gate, on)
+
+    def until(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        """As :meth:`through`, of a gate that whoever passes may shut behind itself, such as one to things that have
+        come and are fetched: what comes before it passes is fetched with the rest, and what comes after is not."""
         return None if gate.is_open else _wait_at(self, gate, on)
 
     def give(self, gate: Gate, /) -> None:

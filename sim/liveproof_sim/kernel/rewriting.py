@@ -435,7 +435,7 @@ class _Rewriter(ast.NodeTransformer):
         for name in ("elt", "key", "value"):
             if hasattr(node, name):
                 setattr(node, name, self.visit(getattr(node, name)))
-        return node if isinstance(node, ast.GeneratorExp) else ast.copy_location(self._hook("made", node), node)
+        return ast.copy_location(self._hook("made", node), node)
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
 

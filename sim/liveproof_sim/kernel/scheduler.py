@@ -111,6 +111,18 @@ class SimScheduler(Scheduler):
             await Guard(self._loop, lambda: gate.is_open, asked=True)
         accesses.take(("passed", name, accesses.maker), ("given", name))
 
+    def until(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        """To a search that reduces: going on is a step of its own, which looks at what opens the gate."""
+        accesses = self._loop.accesses
+        return super().until(gate, on) if accesses is None else self._look_until(accesses, gate)
+
+    async def _look_until(self, accesses: Accesses, gate: Gate) -> None:
+        with accesses.mute():
+            at_once = gate.is_open
+        if not accesses.alone() or not at_once:
+            await Guard(self._loop, lambda: gate.is_open, asked=True)
+        assert gate.is_open
+
     def give(self, gate: Gate, /) -> None:
         """Those who wait behind a guard need not be woken."""
         accesses = self._loop.accesses

@@ -521,9 +521,10 @@ def _make(accesses: Accesses, kind: type, args: tuple[Any, ...], kwargs: dict[st
 
 
 def _look_at_making(accesses: Accesses, kind: type, args: tuple[Any, ...]) -> None:
-    for each in args:
-        whole(each)
     init, new = (getattr(getattr(kind, name), "__code__", None) for name in ("__init__", "__new__"))
+    if init is None:  # else that says itself what it looks at
+        for each in args:
+            whole(each)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         new = None  # made by namedtuple
     if (init is not None and not declared(init)) or (new is not None and not declared(new)):

@@ -32,7 +32,7 @@ class Inbox:
         self._paths: dict[str, None] = {}
         self._lost = False
         self._due = False
-        self._reader: Task | None = None
+        self.waiters: dict[Task, None] | None = None
         self._pump: Task | None = None
         self._watch: Watch | None = None
         self._timer: Timer | None = None
@@ -62,12 +62,12 @@ class Inbox:
                     return
                 self._paths.update(dict.fromkeys(paths))
                 self._lost = self._lost or lost
-                self._wake()
+                self._scheduler.give(self)
         except OSError:
             # Whatever broke it: a new one will do, or say why not.
             if watch is self._watch:
                 self._lost = True
-                self._wake()
+                self._scheduler.give(self)
 
     def remind(self, after_ns: int | None) -> None:
         """Have :meth:`take` return after so long, or when an earlier reminder falls due. ``None``: never
@@ -85,21 +85,18 @@ class Inbox:
     def _is_due(self) -> None:
         self._timer = None
         self._due = True
-        self._wake()
+        self._scheduler.give(self)
 
-    def _wake(self) -> None:
-        if self._reader is not None:
-            self._scheduler.unpark(self._reader)
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to look at."""
+        return bool(self._paths or self._lost or self._due)
 
     async def take(self) -> News:
-        """Wait for something to look at, and take it."""
-        assert self._reader is None, "one reader at a time"
-        self._reader = self._scheduler.current()
-        try:
-            while not (self._paths or self._lost or self._due):
-                await self._scheduler.park(self)
-        finally:
-            self._reader = None
+        """Wait for something to look at, and take it. For one reader at a time."""
+        wait = self._scheduler.until(self, on=self)
+        if wait is not None:
+            await wait
         news = News(list(self._paths), self._lost, self._due)
         self._paths.clear()
         self._lost = self._due = False
