@@ -488,6 +488,29 @@ def test_ORD_1_a_late_claim_of_what_a_later_operation_took_and_let_go(machine: M
     assert machine.world.target == {}, "one after the other, the second takes it from the first"
 
 
+def test_ORD_1_a_late_claim_of_what_was_taken_below_a_nested_live_component(machine: Machine) -> None:
+    gate = asyncio.Event()
+
+    async def slow() -> None:
+        await gate.wait()
+        declare("it", 1)
+
+    async def quick() -> None:
+        declare("it", 2)
+
+    async def inner(operator: coco.LiveComponentOperator) -> None:
+        await (await operator.update(at("c"), quick)).ready()
+
+    async def body(operator: coco.LiveComponentOperator) -> None:
+        first = await operator.update(at("a"), slow)
+        await (await operator.update(at("b"), live(None, inner))).ready()
+        gate.set()
+        await first.ready()
+
+    run(lambda: machine.update(live(None, body)))
+    assert machine.world.target == {"it": "2"}, "one after the other, the second takes it from the first"
+
+
 def test_ORD_1_a_later_operation_that_never_had_it_takes_nothing(machine: Machine) -> None:
     gate = asyncio.Event()
 
