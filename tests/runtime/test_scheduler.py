@@ -126,6 +126,13 @@ class HoldsAtOpenGates(AsyncioScheduler):
         return self.park(on) if gate.is_open else super().through(gate, on)
 
 
+class FetchesNothing(AsyncioScheduler):
+    """Whoever is to wait until something has come goes on at once."""
+
+    def until(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
+        return None
+
+
 class KeepsWhoLeft(AsyncioScheduler):
     def through(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
         async def wait() -> None:
@@ -197,6 +204,7 @@ PLANTED = {
     ForgetsToWake: "gates_hold_until_they_are_open",
     LooksAtNoGate: "gates_hold_until_they_are_open",
     HoldsAtOpenGates: "open_gates_hold_nobody",
+    FetchesNothing: "what_has_come_is_fetched",
     KeepsWhoLeft: "gates_can_be_left",
     CancelsOnlyTheParked: "cancel_before_the_first_step",
     CancelByUnpark: "cancel_ends_a_park",

@@ -117,6 +117,76 @@ def test_a_gate_that_nobody_opens_is_a_deadlock_that_says_so() -> None:
         assert "the child" in str(verdict.failure.exception)
 
 
+class Box:
+    """Open while there is something in it."""
+
+    def __init__(self) -> None:
+        self.things: list[int] = []
+        self.waiters: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.things)
+
+
+def posted(
+    posters: int, each: int, seen: Seen, *, busy: bool = False, cancels: bool = False
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Some post, one fetches all that has come, and may have to do between; somebody may cancel it."""
+
+    async def scenario() -> None:
+        scheduler = SimScheduler()
+        box = Box()
+        batches: list[tuple[int, ...]] = []
+
+        async def poster(number: int) -> None:
+            for at in range(each):
+                await asyncio.sleep(0)
+                box.things.append(number * 10 + at)
+                scheduler.give(box)
+
+        async def fetcher() -> None:
+            while sum(map(len, batches)) < posters * each:
+                wait = scheduler.until(box, on="the box")
+                if wait is not None:
+                    await wait
+                batches.append(tuple(box.things))
+                box.things.clear()
+                if busy:
+                    await asyncio.sleep(0)
+
+        async def canceller(task: asyncio.Task[None]) -> None:
+            task.cancel()
+
+        fetching = asyncio.create_task(fetcher())
+        tasks = [asyncio.create_task(poster(number)) for number in range(posters)]
+        if cancels:
+            tasks.append(asyncio.create_task(canceller(fetching)))
+        with contextlib.suppress(asyncio.CancelledError):
+            await fetching
+        await asyncio.gather(*tasks)
+        seen["cancelled" if fetching.cancelled() else "fetched", *batches] = None
+
+    return scenario
+
+
+@pytest.mark.parametrize(
+    ("posters", "each", "busy", "cancels"),
+    [(1, 1, False, False), (1, 3, False, False), (2, 1, False, False), (2, 1, True, False), (2, 1, False, True),
+     (1, 2, True, True), (3, 1, False, False)],
+)  # fmt: skip
+def test_every_way_to_fetch_is_seen(posters: int, each: int, busy: bool, cancels: bool) -> None:
+    found: Seen = {}
+    every: Seen = {}
+    scenario = posted(posters, each, found, busy=busy, cancels=cancels)
+    verdict = check(scenario, strategy="dpor", timers="discrete", executions=20_000, instrument=INSTRUMENTED)
+    assert verdict.status is Status.PROVED, str(verdict)
+    run("dfs", posted(posters, each, every, busy=busy, cancels=cancels))
+    assert found == every
+    if not (busy or cancels):
+        assert verdict.reduction["classes"] == len(every), "each way once"
+
+
 def handed_over(kind: str, seen: Seen) -> Callable[[], Coroutine[Any, Any, None]]:
     """Somebody gives what another waits for, and a third cancels that one."""
 

@@ -31,6 +31,7 @@ from liveproof.testing.scheduler_rules.gates import (
     gates_can_be_left,
     gates_hold_until_they_are_open,
     open_gates_hold_nobody,
+    what_has_come_is_fetched,
 )
 from liveproof.testing.scheduler_rules.tasks import (
     current_is_the_running_task,
@@ -65,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     unpark_is_not_kept,
     gates_hold_until_they_are_open,
     open_gates_hold_nobody,
+    what_has_come_is_fetched,
     cancelled_is_no_exception,
     cancel_ends_a_park,
     cancel_before_the_first_step,

@@ -1,11 +1,16 @@
-"""Rules of through() and give()."""
+"""Rules of through(), until() and give()."""
 
 from __future__ import annotations
 
 from liveproof.abc.scheduler import Scheduler, Task
 from liveproof.testing.scheduler_rules.sleeper import settle
 
-__all__ = ["gates_can_be_left", "gates_hold_until_they_are_open", "open_gates_hold_nobody"]
+__all__ = [
+    "gates_can_be_left",
+    "gates_hold_until_they_are_open",
+    "open_gates_hold_nobody",
+    "what_has_come_is_fetched",
+]
 
 
 class _Gate:
@@ -82,3 +87,44 @@ async def gates_can_be_left(s: Scheduler) -> None:
     s.give(gate)
     await settle(s)
     assert not gate.waiters, "a gate still knows a task that has left it"
+
+
+class _Box:
+    """Open while there is something in it."""
+
+    def __init__(self) -> None:
+        self.things: list[int] = []
+        self.waiters: dict[Task, None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.things)
+
+
+async def what_has_come_is_fetched(s: Scheduler) -> None:
+    """Whoever waits until something has come goes on when it has, and waits again once it has fetched it."""
+    fetched: list[list[int]] = []
+    box = _Box()
+
+    async def fetcher() -> None:
+        while True:
+            wait = s.until(box, on="a box")
+            if wait is not None:
+                await wait
+            fetched.append(box.things[:])
+            box.things.clear()
+            if len(fetched) == 2:
+                return
+
+    s.spawn(fetcher(), name="fetcher")
+    await settle(s)
+    assert not fetched, f"of an empty box was fetched {fetched}"
+    for number in range(2):
+        box.things.append(number)
+        s.give(box)
+    await settle(s)
+    assert [number for each in fetched for number in each] == [0, 1], f"0 and 1 have come, and {fetched} was fetched"
+    box.things.append(2)
+    s.give(box)
+    await settle(s)
+    assert [number for each in fetched for number in each][:3] == [0, 1, 2], f"2 has come, and {fetched} was fetched"
