@@ -196,6 +196,7 @@ class App(Generic[P, R]):
         record.number += 1
         record.ended = False
         session.ledger.put([(Table.APP, key, msgspec.msgpack.encode(record))])
+        session.ledger.serve()
         capacity = self._config.max_inflight_components
         run = Run(
             scheduler=session.scheduler,

@@ -13,11 +13,13 @@ own durability without making anybody wait for the commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from liveproof.abc.points import reached
 from liveproof.abc.store import Table
+from liveproof.core.countdown import Countdown
+from liveproof.core.intake import Intake, Recorded, Rows
 from liveproof.core.key_index import KeyIndex
 
 if TYPE_CHECKING:
@@ -42,8 +44,6 @@ MAINTENANCE_WRITES = 2000
 SCAN_INLINE_MAX = 256
 """Rows that a scan reads on the loop before it moves off it."""
 
-Recorded = Callable[[BaseException | None], None]
-
 
 class Ledger:
     """Overlay, group commit and prefix reads over one :class:`~liveproof.abc.store.Store`."""
@@ -51,14 +51,12 @@ class Ledger:
     def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self.store = store
         self._scheduler = scheduler
-        self._overlay: dict[tuple[Table, bytes], bytes | None] = {}
+        self._overlay: Rows = {}
         self._component_keys = KeyIndex(scheduler)
         """Overlay keys of ``Table.COMPONENT``: the overlay's part of a prefix scan."""
-        self._gathering: dict[tuple[Table, bytes], bytes | None] = {}
-        self._unjournaled: dict[tuple[Table, bytes], bytes | None] = {}
-        """Those of ``_gathering`` that came since the store's journal was last written."""
-        self._waiting: list[Recorded] = []
-        self._in_flight: dict[tuple[Table, bytes], bytes | None] = {}
+        self._intake = Intake(scheduler)
+        """What is to be in the next batch."""
+        self._in_flight: Rows = {}
         self._scans = 0
         self._applied: dict[tuple[Table, bytes], None] = {}
         """Applied while a scan was under way: to be forgotten after it."""
@@ -68,12 +66,11 @@ class Ledger:
         """What is or was held, by the number of the hold."""
         self._last_hold = 0
         self._unmaintained = 0
-        self._writer_busy = False
         self._writer: Task | None = None
-        self._writer_parked = False
-        self._resting = False
+        self._writer_ends: Countdown | None = None
+        self._writing = False
+        """Whether the writer is in the middle of a batch."""
         self._linger: Timer | None = None
-        self._drainers: dict[Task, None] = {}
         self.failure: BaseException | None = None
         """The first error of the store, if any; the update that meets it raises it."""
 
@@ -150,15 +147,9 @@ class Ledger:
                 self._component_keys.add(key)
             self._overlay[entry] = value
 
-    def put(self, writes: Iterable[Write]) -> None:
+    def put(self, writes: Sequence[Write]) -> None:
         """Write, some time soon; visible to reads at once."""
-        touch, held, overlay, gathering, unjournaled = (
-            self._scheduler.touch,
-            self._held,
-            self._overlay,
-            self._gathering,
-            self._unjournaled,
-        )
+        touch, held, overlay = self._scheduler.touch, self._held, self._overlay
         for table, key, value in writes:
             entry = (table, key)
             if held:
@@ -166,8 +157,10 @@ class Ledger:
             if table is Table.COMPONENT and entry not in overlay:
                 self._component_keys.add(key)
             touch(entry, write=True)
-            overlay[entry] = gathering[entry] = unjournaled[entry] = value
-        self._wake_writer()
+            overlay[entry] = value
+        self._intake.bring(writes)
+        if self._linger is None:  # one timer serves all that comes meanwhile
+            self._linger = self._scheduler.call_at(self._scheduler.now() + LINGER_NS, self._lingered)
 
     def hold(self, writes: Iterable[Write], number: int | None = None) -> int:
         """Write once the hold is released; visible to reads at once. Returns the number of the hold: a new
@@ -196,16 +189,18 @@ class Ledger:
             self.put([(*entry, self._overlay[entry]) for entry in mine])
             return
         for entry in mine:
-            for earlier in (self._gathering, self._in_flight):
+            for earlier in (self._intake.rows, self._in_flight):
                 if entry in earlier:
                     self._overlay[entry] = earlier[entry]
                     break
         self._forget(mine)
 
-    def record(self, writes: Iterable[Write], then: Recorded) -> None:
-        """Write durably; ``then(None)`` is called when it is done, ``then(error)`` when it failed."""
-        self._waiting.append(then)
+    def record(self, writes: Sequence[Write], then: Recorded) -> None:
+        """Write durably; ``then(None)`` is called when it is done, ``then(error)`` when it failed. Those who share a
+        batch are called in the order of their first keys."""
         self.put(writes)
+        self._intake.wait(writes[0][1] if writes else b"", then)
+        self.serve()
 
     def record_now(self, writes: list[Write]) -> bool:
         """Write at once, durably, if that waits for nothing: the store does not, and no batch is under way.
@@ -213,15 +208,13 @@ class Ledger:
         For whoever has nobody to share a batch with. Returns False, having done nothing, if it would wait.
         Raises the store's error.
         """
-        if self.store.blocking or self._writer_busy or self._waiting:
+        if self.store.blocking or self._writing or self._intake.awaited:
             return False
         self.put(writes)
-        if len(self._gathering) <= JOURNALED_MAX and self.store.journal(_writes(self._unjournaled)):
+        if len(self._intake.rows) <= JOURNALED_MAX and self._intake.journal(self.store.journal):
             # The process may die now; the store itself hears of it when there is more, or a pause.
-            self._unjournaled = {}
             return True
-        batch, self._gathering, self._unjournaled = self._gathering, {}, {}
-        error = self._write_batch(batch)
+        error = self._write_batch(self._intake.fetch()[0])
         if error is not None:
             raise error
         return True
@@ -230,73 +223,51 @@ class Ledger:
         if self._scans:
             self._applied.update(dict.fromkeys(entries))
             return
-        overlay, gathering, held, in_flight = self._overlay, self._gathering, self._held, self._in_flight
+        # Who brings a row of a key shows it in the overlay, too: so it need not be told that this looks for one.
+        overlay, has, held, in_flight = self._overlay, self._intake.has, self._held, self._in_flight
         for entry in entries:
-            if (
-                entry in overlay
-                and entry not in gathering
-                and entry not in held
-                and entry not in in_flight
-            ):
+            if entry in overlay and not has(entry) and entry not in held and entry not in in_flight:
                 del overlay[entry]
                 if entry[0] is Table.COMPONENT:
                     self._component_keys.remove(entry[1])
 
-    def _wake_writer(self) -> None:
-        if self._writer_busy:
-            return
-        if not self._waiting and not self._drainers:
-            # Nobody waits: let it linger, so that it shares a batch with what comes next.
-            # One timer serves all that comes meanwhile.
-            if self._linger is None and self._gathering:
-                self._linger = self._scheduler.call_at(self._scheduler.now() + LINGER_NS, self._lingered)
-            return
-        self._start_writer()
-
     def _lingered(self) -> None:
         self._linger = None
-        if not self._writer_busy and self._gathering:
-            self._start_writer()
+        if self._intake.rows:
+            self._intake.hurry()
+            self.serve()
 
-    def _start_writer(self) -> None:
-        self._writer_busy = True
+    def serve(self) -> None:
+        """Have a writer, if there is none."""
         if self._writer is None:
-            self._writer = self._scheduler.spawn(self._write_batches(), name="liveproof: store writer")
-        elif self._writer_parked:
-            self._scheduler.unpark(self._writer)
+            self._writer_ends = Countdown(self._scheduler, 1)
+            self._writer = self._scheduler.spawn(
+                self._write_batches(self._writer_ends), name="liveproof: store writer"
+            )
 
-    async def _write_batches(self) -> None:
-        scheduler = self._scheduler
+    async def _write_batches(self, ends: Countdown) -> None:
         try:
             while True:
-                while self._gathering or self._waiting:
-                    batch, self._gathering, self._unjournaled = self._gathering, {}, {}
-                    waiting, self._waiting = self._waiting, []
+                wait = self._scheduler.until(self._intake, on=self)
+                if wait is not None:
+                    await wait
+                if self._intake.wants_rest():
+                    return
+                batch, waiting = self._intake.fetch()
+                self._writing = True
+                try:
                     error = await self._apply(batch, durable=bool(waiting))
                     for then in waiting:
                         then(error)
-                    if error is not None and not waiting:
-                        break
-                if self._unmaintained >= MAINTENANCE_WRITES and self.failure is None:
-                    await self._maintain()
-                    if self._gathering or self._waiting:
-                        continue
-                self._writer_busy = False
-                for task in self._drainers:
-                    scheduler.unpark(task)
-                self._writer_parked = True
-                while not self._writer_busy and not self._resting:
-                    await scheduler.park(self)
-                self._writer_parked = False
-                if not self._writer_busy:
-                    break
-        except scheduler.cancelled:
+                    if self._unmaintained >= MAINTENANCE_WRITES and self.failure is None and not self._intake.awaited:
+                        await self._maintain()
+                finally:
+                    self._writing = False
+        except self._scheduler.cancelled:
             pass
         finally:
             self._writer = None
-            self._writer_busy = self._resting = False
-            for task in self._drainers:
-                scheduler.unpark(task)
+            ends.less()
 
     async def _maintain(self) -> None:
         self._unmaintained = 0
@@ -306,7 +277,7 @@ class Ledger:
             self.failure = exc
 
     async def _apply(
-        self, batch: dict[tuple[Table, bytes], bytes | None], *, durable: bool
+        self, batch: Rows, *, durable: bool
     ) -> BaseException | None:
         error: BaseException | None = None
         if len(batch) <= INLINE_WRITES_MAX:
@@ -326,7 +297,7 @@ class Ledger:
                 reached("ledger.flush-failed")
         return error
 
-    def _write_batch(self, batch: dict[tuple[Table, bytes], bytes | None]) -> BaseException | None:
+    def _write_batch(self, batch: Rows) -> BaseException | None:
         error: BaseException | None = None
         if batch:
             self._unmaintained += len(batch)
@@ -338,7 +309,7 @@ class Ledger:
         return error
 
     def _applied_or_not(
-        self, batch: dict[tuple[Table, bytes], bytes | None], error: BaseException | None
+        self, batch: Rows, error: BaseException | None
     ) -> None:
         self._in_flight = {}
         if error is None:
@@ -348,47 +319,41 @@ class Ledger:
         # Nothing is lost: the writes stay in the overlay, for the next batch.
         if self.failure is None:
             self.failure = error
-        for entry, value in batch.items():
-            if entry not in self._gathering:
-                self._gathering[entry] = self._unjournaled[entry] = value
+        self._intake.bring_back(batch)
 
     # ---- ending
 
-    async def drain(self, *, flush: bool = True) -> None:
-        """Wait until everything put so far is in the store; with ``flush``, durably.
+    async def drain(self) -> None:
+        """Wait until everything put so far is in the store, durably.
 
         Raises the store's error if it can't be written. What is held is not waited for.
         """
-        task = self._scheduler.current()
-        while self._gathering or self._writer_busy:
-            failure = self.failure
-            self._drainers[task] = None
-            if flush:
-                self._waiting.append(_ignore)
-                flush = False
-            try:
-                if not self._writer_busy:
-                    self._start_writer()
-                await self._scheduler.park(self)
-            finally:
-                self._drainers.pop(task, None)
-            if self.failure is not None and self.failure is not failure:
-                raise self.failure
-            if self.failure is not None and self._gathering:
-                raise self.failure
+        failure = self.failure
+        while self._intake.rows or self._writing:
+            error = await self._recorded()
+            if error is not None:
+                raise error
+        if self.failure is not None and self.failure is not failure:
+            raise self.failure
+
+    async def _recorded(self) -> BaseException | None:
+        """Wait until what has been put is durable, or has failed to be."""
+        errors: list[BaseException | None] = []
+        over = Countdown(self._scheduler, 1)
+
+        def then(error: BaseException | None) -> None:
+            errors.append(error)
+            over.less()
+
+        self.record((), then)
+        await over.over(self)
+        return errors[0]
 
     async def rest(self) -> None:
-        """End the writer, if it has nothing to do, and wait until it has ended."""
-        task = self._scheduler.current()
-        while self._writer is not None and not self._writer_busy:
-            self._resting = True
-            if self._writer_parked:
-                self._scheduler.unpark(self._writer)
-            self._drainers[task] = None
-            try:
-                await self._scheduler.park(self)
-            finally:
-                self._drainers.pop(task, None)
+        """End the writer, once it has nothing to do, and wait until it has ended."""
+        if self._writer is not None and self._writer_ends is not None:
+            self._intake.rest()
+            await self._writer_ends.over(self)
 
     def close(self) -> None:
         """Stop the writer. Call :meth:`drain` first."""
@@ -404,11 +369,11 @@ class Ledger:
     def _check(self) -> None:
         """Invariants; O(overlay · log)."""
         self._component_keys._check(sorted(key for table, key in self._overlay if table is Table.COMPONENT))
-        assert all(entry in self._overlay for entry in self._gathering)
+        assert all(entry in self._overlay for entry in self._intake.rows)
         assert all(entry in self._overlay for entry in self._held)
 
 
-def _writes(batch: dict[tuple[Table, bytes], bytes | None]) -> list[Write]:
+def _writes(batch: Rows) -> list[Write]:
     return [(table, key, value) for (table, key), value in batch.items()]
 
 
@@ -418,7 +383,3 @@ def _write(store: Store, writes: list[Write]) -> None:
 
 def _scan(store: Store, prefix: bytes) -> list[tuple[bytes, bytes]]:
     return list(store.scan(Table.COMPONENT, prefix))
-
-
-def _ignore(_error: BaseException | None) -> None:
-    """Whoever drains looks at ``failure`` itself."""

@@ -149,7 +149,8 @@ class Accesses:
         self.step: Footprint = {}
         self.joins: list[tuple[Hashable, Hashable]] = []
         """(what this step took, what had to be given before): it races with others who took it, and comes after
-        who gave without racing with that"""
+        who gave without racing with that; (what this step fetched, None): it comes after who gave first without
+        racing with that, if nobody else gave before it who could have been the first"""
         self.lost: list[Any] = []
         """guards whose wait this step has ended: who waited might have gone on before"""
         self.draws: list[tuple[str, int, int]] = []
@@ -204,6 +205,12 @@ class Accesses:
         if not (self.muted or self.silent):
             self.note(taken, WRITE)
             self.joins.append((taken, given))
+
+    def fetch(self, given: Hashable) -> None:
+        """The running step takes all that was given, and could not have run before the first of it."""
+        if not (self.muted or self.silent):
+            self.note(given, WRITE)
+            self.joins.append((given, None))
 
     def opaque(self, why: str) -> None:
         """The running step does something unknown."""

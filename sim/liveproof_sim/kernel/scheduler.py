@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from liveproof.abc.scheduler import Gate, Scheduler, Task
-from liveproof_sim.kernel.accesses import ADD, READ, WRITE, Accesses
+from liveproof_sim.kernel.accesses import ADD, PART, READ, WRITE, Accesses
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.jobs import Job
 from liveproof_sim.kernel.loop import SimLoop, SimTimer
@@ -112,16 +112,23 @@ class SimScheduler(Scheduler):
         accesses.take(("passed", name, accesses.maker), ("given", name))
 
     def until(self, gate: Gate, /, on: object) -> Awaitable[None] | None:
-        """To a search that reduces: going on is a step of its own, which looks at what opens the gate."""
+        """To a search that reduces: going on is a step of its own, which races with those who give and with others
+        who fetch."""
         accesses = self._loop.accesses
-        return super().until(gate, on) if accesses is None else self._look_until(accesses, gate)
+        if accesses is None or not accesses.knows(gate):
+            return super().until(gate, on)
+        return self._fetch(accesses, gate)
 
-    async def _look_until(self, accesses: Accesses, gate: Gate) -> None:
-        with accesses.mute():
-            at_once = gate.is_open
-        if not accesses.alone() or not at_once:
-            await Guard(self._loop, lambda: gate.is_open, asked=True)
-        assert gate.is_open
+    async def _fetch(self, accesses: Accesses, gate: Gate) -> None:
+        given = ("given", accesses.name(gate))
+
+        def is_open() -> bool:
+            with accesses.mute():
+                return gate.is_open
+
+        if not accesses.alone() or not is_open():
+            await Guard(self._loop, is_open, {given: PART}, asked=True)
+        accesses.fetch(given)
 
     def give(self, gate: Gate, /) -> None:
         """Those who wait behind a guard need not be woken."""

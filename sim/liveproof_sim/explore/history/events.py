@@ -70,12 +70,26 @@ class History:
             before |= 1 << earlier[-1]
         before = self._closed(before)
         for taken, given in event.joins:
+            if given is None:
+                before |= self._first_given(taken)
+                continue
             before |= self._race(event, {taken: WRITE}, before)
             for at, modes in self._touched.get(given, ()):
                 if modes & (ADD | WRITE):
                     before |= self.events[at].before
         before |= self._race(event, event.footprint, before)
         event.before = before
+
+    def _first_given(self, resource: Hashable) -> int:
+        """What happened before whoever gave first since it was fetched last, if all others gave after that."""
+        gave = []
+        for at, modes in reversed(self._touched.get(resource, ())):
+            if modes & WRITE:
+                break
+            gave.append(at)
+        if gave and all(self.events[at].before >> gave[-1] & 1 for at in gave):
+            return self.events[gave[-1]].before
+        return 0
 
     def _closed(self, direct: int) -> int:
         """With all that happened before those."""

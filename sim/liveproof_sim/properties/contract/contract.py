@@ -116,16 +116,16 @@ class Contract(Scene):
 
     def tell(self, kind: str, path: Path, facts: dict[str, Any]) -> None:
         """Something has happened: the monitors first, then the book."""
-        self.note((*path, *self._sub(kind, path, facts)))
+        if kind == "operation":
+            self.note_invoked(path)
+        else:
+            self.note((*path, *self._sub(kind, path, facts)), looks_at_calls=kind in ("operation.start", "ready"))
         for take in self._takers.get(kind, ()):
             take(path, **facts)
         self.book.note(kind, path, facts)
 
     def _sub(self, kind: str, path: Path, facts: dict[str, Any]) -> Path:
         """Of an operation, the sub-path that it is about."""
-        if kind == "operation":
-            sub: Path | None = facts["sub"]
-            return sub or ()
         if kind.startswith("operation."):
             return self.book.lives[path].ops[facts["seq"]].sub or ()
         return ()

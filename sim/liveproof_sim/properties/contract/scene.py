@@ -99,13 +99,26 @@ class Scene:
             self.broken = ContractError(code, text)
             self._fail(self.broken)
 
-    def note(self, path: Path) -> None:
+    def note(self, path: Path, *, looks_at_calls: bool = False) -> None:
         """In a reduced search: monitors see in which order things happen at one path, and at one and others below
-        it, but not at others."""
+        it, but not at others. When something is called counts for calls of the same component, and for what looks at
+        them: what they are about goes on meanwhile."""
         accesses = here()
         if accesses is not None:
             accesses.write(("contract", path))
             for length in range(len(path)):
+                accesses.read(("contract", path[:length]))
+                if looks_at_calls:
+                    accesses.read(("called", path[:length]))
+            if looks_at_calls:
+                accesses.read(("called", path))
+
+    def note_invoked(self, path: Path) -> None:
+        """The same, of a call of an operator: what happens to the live component itself comes before it or not."""
+        accesses = here()
+        if accesses is not None:
+            accesses.write(("called", path))
+            for length in range(len(path) + 1):
                 accesses.read(("contract", path[:length]))
 
     def at(self, state: Path) -> Any:
