@@ -7,7 +7,7 @@ another place, and whatever the limit, somebody always can.
 
 What is shared here is told of to the scheduler, and by nothing else (``TOUCHES``). As long as no more places were
 taken in all than there are, nobody can have had to wait, in whatever order: taking one and giving one up make no
-difference to others who do, only to those who ask how many are taken.
+difference to anybody else.
 """
 
 from __future__ import annotations
@@ -67,12 +67,6 @@ class Limiter:
         """Tasks that want their place back, in order; True once they have been given it."""
         self._full: dict[Task, None] = {}
         """Mounting tasks held back because too much is waiting to start."""
-
-    @property
-    def used(self) -> int:
-        """Places that are taken now."""
-        self._scheduler.touch(self, write=False)
-        return self._used
 
     def _touch(self) -> None:
         if self._taken > self.capacity:

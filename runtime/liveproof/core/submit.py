@@ -189,8 +189,7 @@ class _Submission:
         tickets = self._tickets(changes)
         if run.probing:
             run.probe.event("submit.record", self.parts[0].path, paths=[part.path for part in touched_parts])
-        may_be_alone = len(tickets) == 1 and not run.ledger.store.blocking
-        if may_be_alone and run.limiter.used <= 1 and await self._alone(writes, tickets[0]):
+        if len(tickets) == 1 and await self._at_once(writes, tickets[0]):
             return
         self._left.more()
         error: list[BaseException] = []
@@ -233,9 +232,9 @@ class _Submission:
             else:
                 part.error = error
 
-    async def _alone(self, writes: list[Write], work: tuple[Ticket, list[Change]]) -> bool:
-        """The short way, for the only component in flight: nobody to share a batch with, no task to wait
-        for. The steps and their order are the same. Returns False, having done nothing, if it is closed."""
+    async def _at_once(self, writes: list[Write], work: tuple[Ticket, list[Change]]) -> bool:
+        """The short way, where the store waits for nothing: no batch to share, no task to wait for. The steps and
+        their order are the same. Returns False, having done nothing, if it is closed."""
         run = self.run
         ticket, changes = work
         try:
