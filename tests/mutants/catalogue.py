@@ -98,7 +98,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "waiting in mark_ready: ready at once",
         PROGRAMS,
         "core/live.py",
-        "            await self._reached(self._machine.last_seq)\n            self._become_ready(None)",
+        "            await self._reached(self._last_seq())\n            self._become_ready(None)",
         "            self._become_ready(None)",
         named=True,
     ),

@@ -443,6 +443,8 @@ class SimLoop(Face):
         assert self.causes is not None
         while self._plumb:
             _, handle, _, _ = self._plumb.popleft()
+            if isinstance(handle, SimTimer):  # it fired; whether it is still wanted is looked at now
+                self.accesses.note(self.accesses.name(handle), READ)
             if handle._cancelled:
                 continue
             if (group := group_of(handle._callback)) is not None:

@@ -7,8 +7,8 @@ from typing import Protocol
 from liveproof_sim.errors import NondeterminismError
 from liveproof_sim.explore.history.events import Event, History
 from liveproof_sim.explore.history.why import Placed, Why
-from liveproof_sim.kernel.accesses import WORLD, Footprint
-from liveproof_sim.kernel.causes import CLOCK, MAIN
+from liveproof_sim.kernel.accesses import READ, WORLD, WRITE, Footprint
+from liveproof_sim.kernel.causes import CLOCK, LANE, MAIN
 from liveproof_sim.kernel.choices import Entry
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.loop import Observer, SimLoop
@@ -241,12 +241,22 @@ class Watcher(Observer):
         self.history.relate(pending)
         self.pending.append((pending, len(self.history)))
 
-    def might_have_run(self, process: str, footprint: Footprint) -> None:
-        """Who could run before the last step, and can not any more."""
-        if self._count > self._passed:  # else that step ran before, and this was said then
-            pending = Event(process, (), (), dict(footprint), [], self._causes.barrier)
-            self.history.relate(pending)
-            self.pending.append((pending, None))
+    def clock_stopped(self) -> None:
+        """Time could move on before the last step, and can not any more, because that step cancelled the last timer.
+        What this would have done is not known; it would have come before or after any callback's turn."""
+        if self._count <= self._passed:  # that step ran before, and this was said then
+            return
+        turns = [
+            resource
+            for event in self.history.events
+            if event.process == LANE
+            for resource in event.footprint
+            if isinstance(resource, tuple) and resource[0] == "turn"
+        ]
+        footprint: Footprint = {"timers": WRITE, "clock": WRITE, "lane": READ, **dict.fromkeys(turns, READ)}
+        pending = Event(CLOCK, (), (), footprint, [], self._causes.barrier)
+        self.history.relate(pending)
+        self.pending.append((pending, None))
 
     def heat(self, relied: dict[str, None]) -> bool:
         """Note which resources change, and which monitors look at; whether some step, of this execution or of those

@@ -46,7 +46,7 @@ from liveproof_sim.explore.strategies.dpor.frames import Frame, Sleep, share_of,
 from liveproof_sim.explore.strategies.dpor.frontier import frames_of, stack
 from liveproof_sim.explore.strategies.dpor.tree import Asked, Branch, insert, weak_initial
 from liveproof_sim.explore.strategies.search import Search, Standing
-from liveproof_sim.kernel.accesses import WRITE, Footprint, conflict
+from liveproof_sim.kernel.accesses import conflict
 from liveproof_sim.kernel.causes import CLOCK
 from liveproof_sim.kernel.choices import Choices, Entry, Kind
 from liveproof_sim.kernel.loop import SimLoop
@@ -55,8 +55,6 @@ from liveproof_sim.kernel.modes import Abandoned, Attached
 __all__ = ["Dpor"]
 
 BOUNDED = {Kind.FAULT: "faults", Kind.CRASH: "crashes"}
-OF_CLOCK: Footprint = {"timers": WRITE, "clock": WRITE}
-"""what a step of late time touches, whichever timer it is that fires"""
 
 
 class Dpor(Search, Attached):
@@ -186,7 +184,7 @@ class Dpor(Search, Attached):
             if process not in there:
                 if process == CLOCK:
                     assert self._watcher is not None
-                    self._watcher.might_have_run(CLOCK, OF_CLOCK)
+                    self._watcher.clock_stopped()
                 self._ask_one(self._at - 1, process)
 
     def ticked(self) -> None:
