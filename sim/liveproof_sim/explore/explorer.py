@@ -159,6 +159,8 @@ class Explorer(Runner):
         """The first execution, recorded, and again. Of a search that has its own order, it is its first, or, where it
         goes on, its next; if that is given up half-way, there is nothing to compare."""
         search = self.search if self.search.systematic else FifoSearch()
+        if self.settings.reduced:  # fills the caches that executions share, so that all make the same objects
+            self.once(FifoSearch(), counted=False)
         outcome = self.once(search, record=True)
         whole, self.settings = self.settings, shortened(self.settings, outcome)
         try:

@@ -15,8 +15,8 @@ A container has one resource for the whole and one per key: to set an item is WR
 whole; to look one up is READ of the key and PART of the whole; to iterate is READ of the whole. So items of
 their own are independent, and who asks for the length depends on all who add.
 
-Objects go by a name that is the same in all equivalent executions: the task that made them, and how many it
-had made before. What was made unseen goes by its type alone, which is coarse and never wrong.
+Objects go by a name that is the same in all equivalent executions: the task that made them, where in the code, and
+how many it had made there before. What was made unseen goes by its type alone, which is coarse and never wrong.
 
 **Semantics, settled here.** A step is the code of one task between two suspensions; all that it touches conflicts
 or commutes as a block. The ready queue is no resource: any ready task may run. An attempt that has to wait is a
@@ -38,8 +38,11 @@ the time reads. What monitors look at after each step is no part of it; but step
 
 from __future__ import annotations
 
+import sys
+import zlib
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from liveproof_sim.errors import NondeterminismError
@@ -87,6 +90,11 @@ def conflict(one: Footprint, other: Footprint) -> bool:
     return (WORLD in one and bool(other)) or (WORLD in other and bool(one))
 
 
+_INNER = dict.fromkeys(str(path) for path in Path(__file__).resolve().parent.glob("*.py"))
+"""Files that only make objects on behalf of others"""
+_places: dict[tuple[str, int], int] = {}
+"""Function and offset in its code → a number, the same in every process"""
+
 VISIBLE = "what monitors look at"
 """Written by steps that change it."""
 
@@ -126,6 +134,7 @@ class Accesses:
         "joins",
         "looked",
         "lost",
+        "made_here",
         "maker",
         "muted",
         "names",
@@ -165,7 +174,9 @@ class Accesses:
         self.muted = 1  # until the loop runs: those who explain a run look at tasks, too
         self.maker = ""
         """the label of who is running"""
-        self._made: dict[str, int] = {}
+        self._made: dict[tuple[str, int], int] = {}
+        self.made_here = 0
+        """how many objects the running step has made"""
         self.quiet: dict[type, Any] = {}
         """for those who look at classes that this execution made: what they found"""
         self.names: dict[int, Hashable] = {}
@@ -179,6 +190,7 @@ class Accesses:
         self.draws = []
         self.lost = []
         self.maker = maker
+        self.made_here = 0
         self.silent = answers is not None
         self.answers = list(answers or ())
 
@@ -288,9 +300,20 @@ class Accesses:
     # ---- names
 
     def made(self, thing: Any) -> Hashable:
-        """Name an object that was made just now."""
-        count = self._made[self.maker] = self._made.get(self.maker, 0) + 1
+        """Name an object that was made just now. The number is that of the place in the code, and of how many the
+        task has made there: so a cache that was filled in one execution, and is there in the next, shifts no other
+        name."""
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename in _INNER and frame.f_back is not None:
+            frame = frame.f_back
+        where = (frame.f_code.co_qualname, frame.f_lasti)
+        place = _places.get(where)
+        if place is None:
+            place = _places[where] = zlib.crc32(repr(where).encode()) << 32
+        at = (self.maker, place)
+        count = self._made[at] = self._made.get(at, place) + 1
         name = (type(thing).__qualname__, self.maker, count)
+        self.made_here += 1
         self.names[id(thing)] = name  # tidy: allow id (a key of the registry, never shown or ordered by)
         self._kept.append(thing)
         return name

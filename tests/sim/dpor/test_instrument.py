@@ -209,3 +209,45 @@ def test_functions_have_their_own_code_again() -> None:
 def test_what_can_not_be_instrumented_is_refused(name: str) -> None:
     with pytest.raises(OptionError, match=name):
         check(known, strategy="dpor", instrument=[name])
+
+
+_CACHE: dict[str, list[list[int]]] = {}
+
+
+@pytest.mark.parametrize("filled", ["by the first execution", "by who comes second", "each time", "never"])
+def test_a_cache_that_executions_share_hides_no_order(filled: str) -> None:
+    _CACHE.clear()
+    seen: dict[tuple[Any, ...], None] = {}
+
+    def fill(key: str) -> None:
+        if filled == "each time":
+            _CACHE.clear()
+        if filled != "never" and key not in _CACHE:
+            _CACHE[key] = [[] for _ in range(5)]
+
+    async def scenario() -> None:
+        if filled != "by who comes second":
+            fill("at first")
+        order: list[int] = []
+        boxes: list[list[int]] = []
+
+        async def one(number: int) -> None:
+            await asyncio.sleep(0)
+            if order and filled == "by who comes second":
+                fill(f"{order} {number}")
+            box = [number]
+            order.append(number)
+            boxes.append(box)
+            await asyncio.sleep(0)
+            for each in boxes:
+                each.append(number)
+
+        await asyncio.gather(one(1), one(2))
+        seen[tuple(order), tuple(map(tuple, boxes))] = None
+
+    verdict = check(scenario, strategy="dpor", timers="discrete", executions=None)
+    found = dict(seen)
+    seen.clear()
+    every = check(scenario, strategy="dfs", timers="discrete", executions=None)
+    assert verdict.status is every.status is Status.PROVED, (str(verdict), str(every))
+    assert found == seen

@@ -37,6 +37,8 @@ class Event:
     """whether it had done nothing else, where that was asked in it"""
     resumed: bool = False
     """whether it began behind a guard: then that was asked when its attempt turned out to be none"""
+    made: int = 0
+    """how many objects it made"""
     before: int = 0
     """all events that happened before it, itself included"""
     races: list[int] = field(default_factory=list)

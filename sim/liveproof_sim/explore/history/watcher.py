@@ -86,6 +86,9 @@ class Watcher(Observer):
         self.pending: list[tuple[Event, int | None]] = []
         """what would happen next to those that wait, if they could go on; and how many events there were when that
         ended, if it did"""
+        self.shifted = False
+        """whether a step has made more objects than before, or fewer, so that their names are not the same: a cache
+        that one execution leaves to the next, say"""
         self._over = False
         self.decided = False
         loop.observer = self
@@ -202,14 +205,16 @@ class Watcher(Observer):
             if (draws, options) != (same.draws, same.options):
                 raise NondeterminismError(f"step {self._count}, of {process}, was decided otherwise before")
             event = same
+            self.shifted = self.shifted or accesses.made_here != same.made
         else:
             muted, accesses.muted = accesses.muted, 0  # the last step is closed when the loop runs no more
             self._note_task(process)
             accesses.muted = muted
             answers = tuple(accesses.answers)
             event = Event(
-                process, draws, options, accesses.step, accesses.joins, self._enabled_by, answers, self._resumed
-            )
+                process, draws, options, accesses.step, accesses.joins, self._enabled_by, answers, self._resumed,
+                accesses.made_here,
+            )  # fmt: skip
         accesses.step = {}
         accesses.joins = []
         accesses.draws = []

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from liveproof_sim.explore.history import Event, Watcher
+from liveproof_sim.explore.history import Event, History, Watcher
 from liveproof_sim.explore.strategies.dpor.frames import Frame, undecided
 from liveproof_sim.explore.strategies.dpor.search import Dpor
 from liveproof_sim.explore.strategies.dpor.tree import Branch
@@ -63,6 +63,8 @@ class PartSearch(Dpor):
         self._frames = part
         self._floor = self._fresh = len(part) - 1
         self._begun = True
+        self._bare = part[-1].copied()
+        self._before = (self.executions, self.redundant, self.infeasible)
 
     @property
     def relied(self) -> dict[str, None]:
@@ -76,6 +78,13 @@ class PartSearch(Dpor):
     def begin_anew(self) -> None:
         """They will, who handed it out."""
         self._frames = self._frames[: self._floor]
+
+    def _begin_with_other_names(self) -> None:
+        """The part is run anew."""
+        self._count_shift()
+        self.executions, self.redundant, self.infeasible = self._before
+        self._history = History()
+        self.take([*self._frames[: self._floor], self._bare.copied()])
 
     def settle(self) -> tuple[int, int, int, dict[str, int]]:
         """What was run since this was asked last, as for ``Dpor.credit``."""

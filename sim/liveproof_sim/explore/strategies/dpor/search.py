@@ -54,6 +54,8 @@ from liveproof_sim.kernel.modes import Abandoned, Attached
 
 __all__ = ["Dpor"]
 
+SHIFTS_MAX = 5
+"""Executions that leave something to the next, before that is an error"""
 BOUNDED = {Kind.FAULT: "faults", Kind.CRASH: "crashes"}
 
 
@@ -99,6 +101,7 @@ class Dpor(Search, Attached):
         self._relied: dict[str, None] = {}
         self.executions = 0
         """since the exploration began, the last time it did"""
+        self._shifts = 0
         self.restarts = 0
         """how often the exploration began anew, because something changed that had seemed constant"""
         self.classes: dict[bytes, None] = {}
@@ -346,6 +349,9 @@ class Dpor(Search, Attached):
         if watcher.heat(self._relied):  # what was taken for constant is not: with that known, once more
             self.begin_anew()
             return
+        if watcher.shifted:
+            self._begin_with_other_names()
+            return
         self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
             self.classes[history.digest()] = None
@@ -361,6 +367,19 @@ class Dpor(Search, Attached):
         self._fresh = 0
         self._relied = {}
         self.restarts += 1
+
+    def _begin_with_other_names(self) -> None:
+        """What is known of objects is known by the names of executions before this one."""
+        self._count_shift()
+        self.begin_anew()
+
+    def _count_shift(self) -> None:
+        self._shifts += 1
+        if self._shifts > SHIFTS_MAX:
+            raise NondeterminismError(
+                "a step makes more objects in one execution than in the next, again and again: look for a cache that "
+                "the scenario leaves to the next execution, and fill it before, or make it in the scenario"
+            )
 
     def _turn(self, watcher: Watcher, event: Event, end: int | None = None) -> None:
         for earlier in event.races:
