@@ -73,6 +73,14 @@ FAMILIES = (
         _calls,
     ),
     Family(
+        "operators, flushed",
+        "The same, of up to two calls, on a store that has to be flushed: what is recorded meanwhile shares a batch.",
+        ("ORD-1", "ORD-2", "ORD-3", "ORD-4", "ORD-5", "ORD-6", "GC-1", "GC-2", "GC-3", "RDY-2", "FAIL-1"),
+        lambda: operators.programs(2),
+        operators.flushed,
+        _calls,
+    ),
+    Family(
         "folder",
         "A folder of one file is followed, and changed twice at any moment: nothing is lost, and an idle run writes "
         "nothing.",

@@ -12,10 +12,11 @@ from typing import Any
 
 import liveproof as coco
 from liveproof_sim import World
+from liveproof_sim.fakes.store import SimStore
 from liveproof_sim.properties.model import Call, Part
 from scenarios.live.programs import Player, at
 
-__all__ = ["CALLS_MAX", "Program", "programs", "scenario_of"]
+__all__ = ["CALLS_MAX", "Program", "flushed", "programs", "scenario_of"]
 
 CALLS_MAX = 3
 KINDS = ("update a", "update b", "failing a", "failing b", "delete a", "delete b", "full")
@@ -77,5 +78,16 @@ def scenario_of(program: Program) -> Callable[[World], Coroutine[Any, Any, None]
 
         await world.start(coco.App("proofs", main), live=True)
         player.judge(contract)
+
+    return scenario
+
+
+def flushed(program: Program) -> Callable[[World], Coroutine[Any, Any, None]]:
+    """The same on a store that has to be flushed: what is recorded meanwhile shares the next batch."""
+    plain = scenario_of(program)
+
+    async def scenario(world: World) -> None:
+        world.store = SimStore(durability="power", journal_bytes=0)
+        await plain(world)
 
     return scenario
