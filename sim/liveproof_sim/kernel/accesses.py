@@ -28,7 +28,8 @@ found the queue empty or full. At a gate of the runtime, those who open it commu
 own, after all of them: as if whoever waits were always held up for a moment. Whoever fetches what others give does so
 in a step of its own, too; it races with those who gave, but for the first one, if all others gave after that:
 without it there would have been nothing to fetch. A cancellation writes the victim, each of whose steps reads it;
-the step in which the victim sees it is one that could have been another, had it run before. Parts of a future's result, as those of ``gather``, come together in any order (ADD); where the first one
+the step in which the victim sees it is one that could have been another, had it run before. Parts of a future's
+result, as those of ``gather``, come together in any order (ADD); where the first one
 counts, as with ``FIRST_COMPLETED``, each is a WRITE. The turn of a callback reads whether it was cancelled
 meanwhile. Timers of one instant fire in the order in which they were made, so their makers conflict, but for sleeps
 among themselves where these end at once. Where time stands still until nothing is ready (discrete timers), a step
