@@ -110,7 +110,7 @@ def test_FAIL_1_only_the_component_whose_actions_fail_in_a_shared_batch(
 ) -> None:
     seen = Seen()
     faulty = FaultyWorld(phase)
-    machine = machine_of(tmp_path, faulty, handler=seen)
+    machine = machine_of(tmp_path, faulty, handler=seen, durability="power")
 
     async def two(name: str, value: int) -> None:
         declare(f"{name}0", value)

@@ -329,7 +329,7 @@ class Ledger:
         Raises the store's error if it can't be written. What is held is not waited for.
         """
         failure = self.failure
-        while self._intake.rows or self._writing:
+        if self._intake.rows or self._writing:
             error = await self._recorded()
             if error is not None:
                 raise error

@@ -216,6 +216,8 @@ def execute(
     cut = False
     error: BaseException | None = None
     world = World(loop, reached or Reached(), settings.outages) if with_world else None
+    if loop.accesses is not None and settings.outages.points is Points.ALL:
+        loop.accesses.deadly = True
     labels = recorder.labels if recorder else Labels(loop.tasks)
     points: dict[str, None] = {}
     watch(points.setdefault)

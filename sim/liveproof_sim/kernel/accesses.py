@@ -130,6 +130,7 @@ class Accesses:
         "_kept",
         "_made",
         "answers",
+        "deadly",
         "draws",
         "fresh",
         "hot",
@@ -171,6 +172,8 @@ class Accesses:
         self.silent = False
         """whether what the running step does is known already, because it ran before, after the same steps. Objects
         get their names all the same"""
+        self.deadly = False
+        """whether the process may die after any step: then an attempt that has to wait is a step like any other"""
         self.answers: list[bool] = []
         """what :meth:`alone` has answered in this step; in a silent one, what it is to answer"""
         self.muted = 1  # until the loop runs: those who explain a run look at tasks, too
@@ -238,7 +241,7 @@ class Accesses:
             if not self.answers:
                 raise NondeterminismError("a step that had run before now asks for more")
             return self.answers.pop(0)
-        self.answers.append(answer := self.is_alone())
+        self.answers.append(answer := not self.deadly and self.is_alone())
         return answer
 
     def is_alone(self) -> bool:
