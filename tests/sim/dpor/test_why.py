@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from liveproof_sim import OptionError, World, check
-from scenarios.proofs import PROOFS
+from scenarios.proofs import INSTRUMENTED, PROOFS
 
 
 async def two_writers(world: World) -> None:
@@ -67,7 +67,14 @@ def test_whoever_asks_for_reasons_gets_the_same_proof(name: str) -> None:
     # Else steps that ran before are not told of once more; those who ask are told of every one.
     family, program = PROOFS[name]
     found = [
-        check(family.scenario_of(program), strategy="dpor", timers="discrete", why=why, executions=60).reduction
+        check(
+            family.scenario_of(program),
+            strategy="dpor",
+            timers="discrete",
+            why=why,
+            executions=60,
+            instrument=INSTRUMENTED,
+        ).reduction
         for why in (False, True)
     ]
     assert found[0] == found[1]
