@@ -181,12 +181,12 @@ async def in_any_order() -> None:
 
 
 def test_deaths_of_the_process_are_shared() -> None:
-    one, two = (
-        check(dying, strategy="dpor", timers="discrete", crash_points="all", executions=None, workers=workers)
-        for workers in (1, 2)
+    one, source, two = (
+        check(dying, strategy=strategy, timers="discrete", crash_points="all", executions=None, workers=workers)
+        for strategy, workers in (("dpor", 1), ("dpor-source", 1), ("dpor", 2))
     )
     assert two.status is Status.PROVED
-    assert two.reduction["classes"] == one.reduction["classes"] > 10
+    assert two.reduction["classes"] == one.reduction["classes"] == source.reduction["classes"] > 10
 
 
 def test_a_failure_is_found_and_runs_again() -> None:

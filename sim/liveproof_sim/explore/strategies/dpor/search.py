@@ -196,8 +196,8 @@ class Dpor(Search, Attached):
     def _ask_one(self, at: int, process: str) -> None:
         """Have the process run at a step, however it decides, unless it is run there anyway."""
         frame = self._frames[at]
-        known = [*frame.sleep, *(branch.label for branch in frame.tree)]
-        if not any(label[0] == process for label in known):
+        asleep = [each for each in frame.sleep.values() if each.process == process]
+        if undecided((), asleep) is not None and not any(branch.label[0] == process for branch in frame.tree):
             frame.tree.append(Branch((process, ()), None))
 
     def _awake(self, sleep: Sleep, processes: list[str]) -> tuple[int, tuple[int, ...]]:
