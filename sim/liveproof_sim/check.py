@@ -39,7 +39,7 @@ def check(
     timers: str | Timers = "late",
     leaks: bool = True,
     lateness: float = 0.1,
-    steps: int = 50_000,
+    steps: int = 20_000,
     shrinking: bool = True,
     crash_points: str | Points = "none",
     crashes: int = 1,
@@ -52,6 +52,8 @@ def check(
 ) -> Verdict:
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
+
+    An execution of more than ``steps`` steps is a livelock.
 
     With ``workers``, so many processes share the executions, or the orders of a proof by ``dpor``; they import the
     scenario. With ``progress``, a terminal shows how far it is.

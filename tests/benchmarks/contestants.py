@@ -32,7 +32,8 @@ def stock(main: Main, executions: int, seed: int) -> int | None:
 def liveproof_with(strategy: str) -> Explore:
     def explore(main: Main, executions: int, seed: int) -> int | None:
         sim = importlib.import_module("liveproof_sim")
-        verdict = sim.check(main, executions=executions, strategy=strategy, seed=seed, shrinking=False)
+        how = {"executions": executions, "strategy": strategy, "seed": seed, "steps": 50_000}
+        verdict = sim.check(main, shrinking=False, **how)
         return None if verdict.failure is None else int(verdict.executions)
 
     return explore
