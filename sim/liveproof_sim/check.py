@@ -53,10 +53,8 @@ def check(
     """Explore the orders of a scenario: an async function of no argument, or of a World. With ``processes``,
     the first execution must be the same in another process, where strings have other hashes.
 
-    An execution of more than ``steps`` steps is a livelock.
-
     With ``workers``, so many processes share the executions, or the orders of a proof by ``dpor``; they import the
-    scenario. With ``progress``, a terminal shows how far it is.
+    scenario. With ``progress``, a terminal shows how far it is. More than ``steps`` steps are a livelock.
 
     With ``resume``, of a search that can (``dpor``), the exploration goes on from where the file says that it
     stopped, if there is one; and where it stops, by its end, a budget or Ctrl-C, is written there.
