@@ -276,9 +276,7 @@ class Ledger:
         except Exception as exc:  # noqa: BLE001 - whoever drains raises it
             self.failure = exc
 
-    async def _apply(
-        self, batch: Rows, *, durable: bool
-    ) -> BaseException | None:
+    async def _apply(self, batch: Rows, *, durable: bool) -> BaseException | None:
         error: BaseException | None = None
         if len(batch) <= INLINE_WRITES_MAX:
             error = self._write_batch(batch)
@@ -308,9 +306,7 @@ class Ledger:
         self._applied_or_not(batch, error)
         return error
 
-    def _applied_or_not(
-        self, batch: Rows, error: BaseException | None
-    ) -> None:
+    def _applied_or_not(self, batch: Rows, error: BaseException | None) -> None:
         self._in_flight = {}
         if error is None:
             self._forget(batch)

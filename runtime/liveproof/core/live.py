@@ -180,7 +180,7 @@ class LiveController:
 
     def stop(self) -> None:
         """The update was cancelled: start nothing queued, interrupt ``process_live()``."""
-        self._touch_machine(write=True)
+        self.run.scheduler.touch(self._machine, write=True)
         self._carry_out(self._machine.drop_queued())
         self._interrupt()
 
@@ -278,19 +278,12 @@ class LiveController:
         """Give an operation its place in the order, and start what may start."""
         if sub is not None and len(self.path) + len(sub) > DEPTH_MAX:
             raise ValueError(f"a path has at most {DEPTH_MAX} keys: {format_path(self.path + sub)}")
-        self._touch_machine(write=True)
+        self.run.scheduler.touch(self._machine, write=True)
         op, outcomes = self._machine.invoke(kind, sub, call)
         if self.run.probing:
             self.run.probe.event("operation", self.path, kind=kind.value, sub=sub, seq=op.seq)
         self._carry_out(outcomes)
         return call
-
-    def _touch_machine(self, *, write: bool) -> None:
-        """Who ends an operation while nobody waits makes no difference to others who do."""
-        if write:
-            self.run.scheduler.touch(self._machine, write=True)
-        else:
-            self.run.scheduler.contribute(self._machine)
 
     def _carry_out(self, outcomes: tuple[Outcome, ...]) -> None:
         for outcome in outcomes:
@@ -324,7 +317,10 @@ class LiveController:
         if self.run.probing:
             self.run.probe.event("operation.end", self.path, seq=op.seq, error=error)
         _call_of(op).resolve(error)
-        self._touch_machine(write=self._machine.somebody_waits)
+        if self._machine.somebody_waits:
+            self.run.scheduler.touch(self._machine, write=True)
+        else:  # then who ends first makes no difference to others who end
+            self.run.scheduler.contribute(self._machine)
         self._carry_out(self._machine.done(op))
         if self._machine.idle:
             self.run.forget_ranks(self.key)

@@ -18,6 +18,20 @@ INSTRUMENTED = ["liveproof", __name__]
 Seen = dict[tuple[Any, ...], None]
 
 
+async def ends_cancelled(waiting: asyncio.Task[None], others: list[asyncio.Task[None]], *, cancels: bool) -> bool:
+    """Wait for all of them; whether the first was cancelled, as somebody may have done."""
+
+    async def canceller() -> None:
+        waiting.cancel()
+
+    if cancels:
+        others.append(asyncio.create_task(canceller()))
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+    await asyncio.gather(*others)
+    return waiting.cancelled()
+
+
 def counted(enders: int, seen: Seen, *, tell: bool, cancels: bool = False) -> Callable[[], Coroutine[Any, Any, None]]:
     """A parent waits for so many, who may tell in which order they ended; somebody may cancel it."""
 
@@ -38,20 +52,10 @@ def counted(enders: int, seen: Seen, *, tell: bool, cancels: bool = False) -> Ca
                 await wait
             assert gate.is_open, "it went on too soon"
 
-        async def canceller(task: asyncio.Task[None]) -> None:
-            task.cancel()
-
         waiting = asyncio.create_task(parent())
         tasks = [asyncio.create_task(one(number)) for number in range(enders)]
-        if cancels:
-            tasks.append(asyncio.create_task(canceller(waiting)))
-        ended = "passed"
-        with contextlib.suppress(asyncio.CancelledError):
-            await waiting
-        if waiting.cancelled():
-            ended = "cancelled"
-        await asyncio.gather(*tasks)
-        seen[ended, *told] = None
+        cancelled = await ends_cancelled(waiting, tasks, cancels=cancels)
+        seen["cancelled" if cancelled else "passed", *told] = None
 
     return scenario
 
@@ -155,17 +159,10 @@ def posted(
                 if busy:
                     await asyncio.sleep(0)
 
-        async def canceller(task: asyncio.Task[None]) -> None:
-            task.cancel()
-
         fetching = asyncio.create_task(fetcher())
         tasks = [asyncio.create_task(poster(number)) for number in range(posters)]
-        if cancels:
-            tasks.append(asyncio.create_task(canceller(fetching)))
-        with contextlib.suppress(asyncio.CancelledError):
-            await fetching
-        await asyncio.gather(*tasks)
-        seen["cancelled" if fetching.cancelled() else "fetched", *batches] = None
+        cancelled = await ends_cancelled(fetching, tasks, cancels=cancels)
+        seen["cancelled" if cancelled else "fetched", *batches] = None
 
     return scenario
 
