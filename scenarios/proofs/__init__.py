@@ -43,7 +43,7 @@ def _calls(program: Any) -> str:
     return " ‖ ".join("; ".join(task) for task in program)
 
 
-DEATH = {"crash_points": "all", "crashes": 1}
+DEATH = {"strategy": "dpor-cuts", "crash_points": "all", "crashes": 1}
 
 FAMILIES = (
     Family(
@@ -133,12 +133,12 @@ PROOFS: dict[str, tuple[Family, Any]] = {
 def prove(name: str, seconds: float | None) -> Verdict:
     """Run every order of one program, in at most so many seconds."""
     family, program = PROOFS[name]
+    options = {"strategy": "dpor", **family.options}
     return check(
         family.scenario_of(program),
-        strategy="dpor",
         timers="discrete",
         executions=None,
         seconds=seconds,
         instrument=INSTRUMENTED,
-        **family.options,
+        **options,
     )

@@ -60,7 +60,8 @@ def check(
     stopped, if there is one; and where it stops, by its end, a budget or Ctrl-C, is written there.
 
     ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
-    every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``.
+    every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``. To have every
+    order and every failure run, up to what makes no difference: ``strategy="dpor-cuts"`` with ``"all"``.
 
     ``instrument``: with ``strategy="dpor"``, modules and packages of which every access is noted, besides the
     scenario's own module; what runs and is not among them conflicts with everything. Unless told otherwise it is
@@ -83,8 +84,9 @@ def check(
         Limits(steps=steps, lateness_ns=round(lateness * 1e9)),
         seed,
         leaks,
-        _outages(crash_points, crashes),
+        _outages(search, crash_points, crashes),
         reduced=search.reduced,
+        cuts=search.cuts,
         instrument=_instrumented(scenario, search, instrument),
     )
     reasons = _reasons(search, workers) if why else None
@@ -127,9 +129,11 @@ def _search(strategy: str | Search, fidelity: str | Fidelity) -> Search:
     return search
 
 
-def _outages(points: str | Points, crashes: int) -> Outages:
+def _outages(search: Search, points: str | Points, crashes: int) -> Outages:
     if crashes < 0:
         raise OptionError(f"crashes must be at least 0, not {crashes}")
+    if search.cuts and _member(Points, points) is not Points.ALL:
+        raise OptionError(f"{search.name} has the process die at every cut: give crash_points='all' as well")
     return Outages(_member(Points, points), crashes)
 
 

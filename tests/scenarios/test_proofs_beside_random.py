@@ -61,7 +61,7 @@ def behaviours(name: str, monkeypatch: pytest.MonkeyPatch, **how: Any) -> Seen:
             await inner(world)
             seen[repr(sorted(log.items(), key=repr))] = None
 
-        verdict = check(scenario, timers="discrete", **how, **family.options)
+        verdict = check(scenario, timers="discrete", **{**family.options, **how})
     assert verdict.status in (Status.PROVED, Status.SAMPLED), str(verdict)
     return seen
 

@@ -8,6 +8,7 @@ from liveproof_sim.explore.strategies import Search
 from liveproof_sim.explore.tally import Tally
 from liveproof_sim.explore.verdict import Failure, Status, StopReason, Verdict
 from liveproof_sim.kernel.loop import Timers
+from liveproof_sim.kernel.power import Points
 from liveproof_sim.properties import Reached
 
 __all__ = ["conclude"]
@@ -63,8 +64,14 @@ def _assumptions(settings: Settings) -> list[str]:
             else []
         ),
         timers,
+        *([] if settings.outages.points is Points.NONE else [_failures(settings.outages.cuts_max)]),
         f"random values are those of seed {settings.seed}",
         "threads run in one go"
         if settings.fidelity.value == "any-order"
         else "ready tasks run first in, first out",
     ]
+
+
+def _failures(most: int) -> str:
+    times = "once" if most == 1 else f"{most} times"
+    return f"the power fails by itself at most {times}"

@@ -60,6 +60,8 @@ class Settings:
     outages: Outages = field(default_factory=Outages)
     reduced: bool = False
     """whether steps note what they touch, and what has to wait is no step: see kernel/accesses.py"""
+    cuts: bool = False
+    """of a reduced search: whether what has to wait is no step even if the power may fail after any step"""
     instrument: tuple[str, ...] = ()
     """modules to instrument besides the scenario's own"""
     hot: dict[str, None] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Settings:
             bool(options.get("leaks", True)),
             Outages(Points(options.get("crash_points", "none")), int(options.get("crashes", 1))),
             reduced=bool(options.get("reduced", False)),
+            cuts=bool(options.get("cuts", False)),
             instrument=tuple(options.get("instrument", ())),
             hot=dict.fromkeys(options.get("hot", ())),
         )
@@ -105,6 +108,7 @@ class Settings:
                 if self.reduced
                 else {}
             ),
+            **({"cuts": True} if self.cuts else {}),
         }
 
     def _outage_options(self) -> dict[str, Any]:
@@ -187,6 +191,7 @@ def _loop_of(choices: Choices, settings: Settings, *, record: bool) -> tuple[Sim
     recorder = Recorder(loop) if record else None
     if loop.accesses is not None:
         loop.accesses.unknown = settings.opaque
+        loop.accesses.deadly = settings.outages.points is Points.ALL and not settings.cuts
     if isinstance(choices.strategy, Attached):
         choices.strategy.attach(loop)
     elif settings.reduced:
@@ -216,8 +221,6 @@ def execute(
     cut = False
     error: BaseException | None = None
     world = World(loop, reached or Reached(), settings.outages) if with_world else None
-    if loop.accesses is not None and settings.outages.points is Points.ALL:
-        loop.accesses.deadly = True
     labels = recorder.labels if recorder else Labels(loop.tasks)
     points: dict[str, None] = {}
     watch(points.setdefault)

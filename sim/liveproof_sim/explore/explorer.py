@@ -218,7 +218,7 @@ class Explorer(Runner):
         search = self.search
         if isinstance(search, Dpor):
             if not search.shareable:
-                raise OptionError(f"{search.name} with preemptions is run by one process: use workers=1")
+                raise OptionError(f"{search.title} is run by one process: use workers=1")
             first = (self._ordinary_taken, self._ordinary)
             return send_for(self.scenario, Parts(part_search_of(search), self.settings, *first))
         if search.systematic:

@@ -130,11 +130,13 @@ class Accesses:
         "_kept",
         "_made",
         "answers",
+        "blind",
         "deadly",
         "draws",
         "fresh",
         "hot",
         "joins",
+        "late",
         "looked",
         "lost",
         "made_here",
@@ -174,6 +176,8 @@ class Accesses:
         get their names all the same"""
         self.deadly = False
         """whether the process may die after any step: then an attempt that has to wait is a step like any other"""
+        self.blind = False
+        """whether the running step does something unknown"""
         self.answers: list[bool] = []
         """what :meth:`alone` has answered in this step; in a silent one, what it is to answer"""
         self.muted = 1  # until the loop runs: those who explain a run look at tasks, too
@@ -186,6 +190,9 @@ class Accesses:
         """for those who look at classes that this execution made: what they found"""
         self.names: dict[int, Hashable] = {}
         """by address"""
+        self.late: dict[Hashable, None] | None = None
+        """names of objects that were made since the power failed by itself, for the last time, and what else came
+        into being then"""
         self._kept: list[Any] = []  # Invariant: holds every named object, so that no address is used twice.
 
     def begin(self, maker: str, answers: tuple[bool, ...] | None = None) -> None:
@@ -196,6 +203,7 @@ class Accesses:
         self.lost = []
         self.maker = maker
         self.made_here = 0
+        self.blind = False
         self.silent = answers is not None
         self.answers = list(answers or ())
 
@@ -233,6 +241,7 @@ class Accesses:
         """The running step does something unknown."""
         if not (self.muted or self.silent):
             self.unknown[why] = None
+            self.blind = True
             self.step[WORLD] = WRITE
 
     def alone(self) -> bool:
@@ -302,6 +311,10 @@ class Accesses:
         if visible and any(modes & (ADD | WRITE) for modes in self.step.values()):
             self.write(VISIBLE)
 
+    def fail(self) -> None:
+        """The power fails by itself, now."""
+        self.late = {}
+
     # ---- names
 
     def made(self, thing: Any) -> Hashable:
@@ -319,9 +332,19 @@ class Accesses:
         count = self._made[at] = self._made.get(at, place) + 1
         name = (type(thing).__qualname__, self.maker, count)
         self.made_here += 1
+        if self.late is not None:
+            self.late[name] = None
         self.names[id(thing)] = name  # tidy: allow id (a key of the registry, never shown or ordered by)
         self._kept.append(thing)
         return name
+
+    def is_late(self, resource: Hashable) -> bool:
+        """Whether it is about something that was made since the power failed last, by itself."""
+        if self.late is None:
+            return False
+        if resource in self.late:
+            return True
+        return isinstance(resource, tuple) and any(self.is_late(each) for each in resource)
 
     def name(self, thing: Any) -> Hashable:
         """The name of an object; of one that was made unseen, that of its type."""

@@ -18,6 +18,8 @@ __all__ = ["CLOCK", "LANE", "MAIN", "Causes", "owner_of"]
 MAIN = "0"
 LANE = "lane"
 CLOCK = "clock"
+OF_TASKS = ("end", "control", "parked")
+"""resources of a task, each with its label"""
 
 
 def owner_of(entry: Entry) -> Any:
@@ -33,7 +35,7 @@ def owner_of(entry: Entry) -> Any:
 class Causes:
     """Of one execution. The observer that closes and opens steps sets ``step``."""
 
-    __slots__ = ("_children", "_contributed", "_enabled", "_labels", "barrier", "running", "step")
+    __slots__ = ("_children", "_contributed", "_enabled", "_labels", "barrier", "late", "running", "step")
 
     def __init__(self) -> None:
         self.step = -1
@@ -41,6 +43,8 @@ class Causes:
         """label of the process whose step is running"""
         self.barrier = 0
         """steps before the last step of time: all that follows comes after them"""
+        self.late: dict[Any, None] | None = None
+        """resources of tasks that were first made ready since it became a dict"""
         self._labels: dict[Any, str] = {}
         self._children: dict[str, int] = {}
         self._enabled: dict[int, int] = {}
@@ -73,6 +77,8 @@ class Causes:
                 count = self._children[self.running] = self._children.get(self.running, -1) + 1
                 label = f"{self.running}.{count}"
             self._labels[owner] = label
+            if self.late is not None:
+                self.late.update(dict.fromkeys((kind, label) for kind in OF_TASKS))
         return label
 
     def of(self, entry: Entry) -> tuple[str, int]:

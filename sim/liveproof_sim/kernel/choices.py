@@ -151,7 +151,7 @@ class Choices:
         self.last: Any = None  # what ran last, for strategies that count switches
         self.others: dict[int, tuple[Kind, str]] = {}  # positions in the tape that are not steps
         self.told: Callable[[Kind, str, int, int], None] | None = None  # a recorder, if there is one
-        self.noted: Callable[[str, int, int], None] | None = None  # whoever notes what steps do
+        self.noted: Callable[[Kind, str, int, int], None] | None = None  # whoever notes what steps do
         self._streams: dict[str, Stream] = {}
         self.strategy.begin(self)
 
@@ -183,7 +183,7 @@ class Choices:
         self.taken.append(chosen)
         self.sizes.append(options)
         if self.noted is not None:
-            self.noted(label, chosen, options)
+            self.noted(kind, label, chosen, options)
         if self.told is not None:
             self.told(kind, label, chosen, options)
         return chosen

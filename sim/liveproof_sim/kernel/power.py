@@ -36,11 +36,18 @@ from liveproof_sim.kernel.loop import SimLoop
 from liveproof_sim.kernel.modes import SimTimer
 from liveproof_sim.kernel.scheduler import SimScheduler
 
-__all__ = ["BOOT", "Boot", "Device", "Draw", "Outage", "Outages", "Points", "Power"]
+__all__ = ["AFTER_STEP", "BOOT", "Boot", "Device", "Draw", "Outage", "Outages", "Points", "Power", "is_outage"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("liveproof")
+AFTER_STEP = "power"
+"""the label of the choice whether it fails after a step; before a call: that word, and the call"""
 CLOSES_MAX = 100  # how often a coroutine that goes on after it was closed is closed again
+
+
+def is_outage(label: str) -> bool:
+    """Whether the choice of this label is whether the power fails."""
+    return label == AFTER_STEP or label.startswith(f"{AFTER_STEP} ")
 
 
 class Points(enum.StrEnum):
@@ -180,14 +187,14 @@ class Power:
             return  # the outside world, which has power of its own
         if boot.dead:
             raise PowerCut("the power has failed")
-        if self.outages.points is not Points.NONE and self._fails(f"power {operation} {place}"):
+        if self.outages.points is not Points.NONE and self._fails(f"{AFTER_STEP} {operation} {place}"):
             self.cut(self.outage)
             raise PowerCut(f"the power failed before {operation} {place}")
 
     def after_step(self) -> None:
         """A step has ended."""
         points = self.outages.points
-        if points is Points.ALL and self.boot is not None and self._fails("power"):
+        if points is Points.ALL and self.boot is not None and self._fails(AFTER_STEP):
             self.cut(self.outage)
 
     def stay(self) -> None:
@@ -198,7 +205,12 @@ class Power:
         if self.cuts >= self.outages.cuts_max or self.points >= self.outages.points_max:
             return False
         self.points += 1
-        return self._loop.choices.draw(Kind.CRASH, label, 2) == 1
+        loop = self._loop
+        fails = loop.choices.draw(Kind.CRASH, label, 2) == 1
+        if fails and loop.accesses is not None and loop.causes is not None:
+            loop.accesses.fail()
+            loop.causes.late = loop.accesses.late
+        return fails
 
     # ---- death
 
@@ -212,6 +224,13 @@ class Power:
         loop = self._loop
         if loop.accesses is not None:  # what others would have done, they have not
             loop.accesses.write(WORLD)
+        with loop.accesses.mute() if loop.accesses is not None else contextlib.nullcontext():
+            self._bring_down(boot)
+        for device in self.devices:
+            device(self._draw, outage)
+
+    def _bring_down(self, boot: Boot) -> None:
+        loop = self._loop
         if not self._graves:
             self._refuse_the_dead()
         self._graves.append(boot)
@@ -229,12 +248,11 @@ class Power:
             loop._plumb.append(ending)
         for task in boot.visitors:
             waits_for = getattr(task, "_fut_waiter", None)
-            if waits_for is not None and not waits_for.done():
+            # Who waits for a task sees the cut when that is over.
+            if waits_for is not None and not waits_for.done() and not isinstance(waits_for, asyncio.Task):
                 waits_for.set_exception(PowerCut("the power has failed"))
         for call in boot.at_death:
             call()
-        for device in self.devices:
-            device(self._draw, outage)
 
     def _draw(self, label: str, options: int) -> int:
         # Not a Kind.CRASH, which strategies take for rare: all outcomes are equally likely.

@@ -10,14 +10,25 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from liveproof_sim.kernel.accesses import ADD, WORLD, WRITE, Footprint, modes_conflict
 
-__all__ = ["Event", "History", "Label"]
+__all__ = ["Chance", "Event", "History", "Label"]
 
 Label: TypeAlias = tuple[str, tuple[int, ...]]
 """The process, and what was decided in the step."""
+
+
+class Chance(NamedTuple):
+    """A moment in a step at which the power could have failed."""
+
+    after: bool
+    """at its end; or else before something durable is changed"""
+    touched: int
+    """how many resources the step had touched by then"""
+    draws: int
+    """how many decisions it had taken"""
 
 
 @dataclass(slots=True)
@@ -39,6 +50,14 @@ class Event:
     """whether it began behind a guard: then that was asked when its attempt turned out to be none"""
     made: int = 0
     """how many objects it made"""
+    since: int = 0
+    """how many events there were at the last step of time that is none"""
+    outlives: bool = False
+    """whether it is a step of somebody whom no failure of power concerns"""
+    blind: bool = False
+    """whether it did something unknown"""
+    chances: tuple[Chance, ...] = ()
+    """if these are no decisions, but moments: see ``dpor/cuts.py``"""
     before: int = 0
     """all events that happened before it, itself included"""
     races: list[int] = field(default_factory=list)

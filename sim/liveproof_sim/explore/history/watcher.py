@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from liveproof_sim.errors import NondeterminismError
-from liveproof_sim.explore.history.events import Event, History
+from liveproof_sim.explore.history.events import Chance, Event, History
 from liveproof_sim.explore.history.why import Placed, Why
 from liveproof_sim.kernel.accesses import READ, WORLD, WRITE, Footprint
 from liveproof_sim.kernel.causes import CLOCK, LANE, MAIN
-from liveproof_sim.kernel.choices import Entry
+from liveproof_sim.kernel.choices import Entry, Kind
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.loop import Observer, SimLoop
+from liveproof_sim.kernel.power import AFTER_STEP, BOOT, is_outage
 from liveproof_sim.kernel.traced import TracedTask
 from liveproof_sim.kernel.unknown import note_unknown
 
@@ -20,6 +21,9 @@ __all__ = ["Driver", "Follower", "Watcher"]
 
 class Driver(Protocol):
     """Who decides."""
+
+    cuts: bool
+    """whether moments at which the power may fail are no decisions"""
 
     def choose(self, processes: list[str]) -> int:
         """Which of those that could run runs next. May raise ``Abandoned``."""
@@ -36,6 +40,8 @@ class Driver(Protocol):
 
 class Follower:
     """A driver that decides nothing: the strategy does."""
+
+    cuts = False
 
     def choose(self, processes: list[str]) -> int:
         return 0
@@ -67,16 +73,17 @@ class Watcher(Observer):
         assert loop.accesses is not None
         self._loop = loop
         self._causes = loop.causes
-        self._accesses = loop.accesses
+        self.accesses = loop.accesses
         self._driver = driver
         self._also = also
         self._entry: Entry | None = None
         self._process = ""
+        self._chances: list[Chance] = []
         self._enabled_by = 0
         self._guards = 0
         self._why = why
         if why is not None:
-            self._accesses.fresh = Placed
+            self.accesses.fresh = Placed
         self._relating = relating  # whether somebody wants to know what happened before what
         self._count = 0
         self.history = History() if history is None else history
@@ -127,20 +134,21 @@ class Watcher(Observer):
         if self._loop.choices.calm:  # nobody chooses any more: all that was is before it
             enabled_by |= (1 << self._count) - 1
         self._process, self._enabled_by = process, enabled_by
+        self._chances = []
         causes.running, causes.step = process, self._count if self._relating else -1
         self._guards = len(self._loop.guards)
         guard = entry[2][0] if entry is not None and entry[2] else None
         self._resumed = isinstance(guard, Guard) and guard.asked
         self._same = self._event_of(process)
         if self._same is not None:
-            self._accesses.begin(process, self._answers(self._same))
+            self.accesses.begin(process, self._answers(self._same))
             return
-        self._accesses.begin(process)
+        self.accesses.begin(process)
         if entry is None:
-            self._accesses.write("timers")
-            self._accesses.write("clock")
+            self.accesses.write("timers")
+            self.accesses.write("clock")
         else:
-            note_unknown(entry, self._accesses)
+            note_unknown(entry, self.accesses)
 
     def _event_of(self, process: str) -> Event | None:
         """What the step that begins is known to be, because it ran before, after the same steps."""
@@ -162,7 +170,7 @@ class Watcher(Observer):
         task = getattr(self._entry[1], "__self__", None) if self._entry is not None else None
         if not isinstance(task, TracedTask):
             return
-        accesses = self._accesses
+        accesses = self.accesses
         accesses.read(task.control)
         with accesses.mute():
             over = task.done()
@@ -171,9 +179,20 @@ class Watcher(Observer):
             if process == MAIN:  # who has not ended by now is leaked: all that others do is before it or not
                 accesses.write(WORLD)
 
-    def drew(self, label: str, chosen: int, options: int) -> None:
+    def _outlives(self) -> bool:
+        """Whether who runs is none of those who die with the power."""
+        if self._entry is None:
+            return False
+        context = self._entry[3] or self._entry[1]._context
+        return context.get(BOOT) is None
+
+    def drew(self, kind: Kind, label: str, chosen: int, options: int) -> None:
         """A decision of the running step."""
-        self._accesses.draws.append((label, chosen, options))
+        accesses = self.accesses
+        if self._driver.cuts and kind is Kind.CRASH and is_outage(label):
+            self._chances.append(Chance(label == AFTER_STEP, len(accesses.step), len(accesses.draws)))
+            return
+        accesses.draws.append((label, chosen, options))
 
     def tick(self) -> None:
         self.close()
@@ -193,7 +212,7 @@ class Watcher(Observer):
         if not self._process:
             return
         process, self._process = self._process, ""
-        accesses = self._accesses
+        accesses = self.accesses
         same, self._same = self._same, None
         if same is None and self._was_none():
             self._driver.erased(process)
@@ -213,8 +232,11 @@ class Watcher(Observer):
             answers = tuple(accesses.answers)
             event = Event(
                 process, draws, options, accesses.step, accesses.joins, self._enabled_by, answers, self._resumed,
-                accesses.made_here,
+                accesses.made_here, self._causes.barrier.bit_length(),
             )  # fmt: skip
+            if self._driver.cuts:
+                event.outlives, event.chances = self._outlives(), tuple(self._chances)
+                event.blind = accesses.blind
         accesses.step = {}
         accesses.joins = []
         accesses.draws = []
@@ -266,16 +288,16 @@ class Watcher(Observer):
     def heat(self, relied: dict[str, None]) -> bool:
         """Note which resources change, and which monitors look at; whether some step, of this execution or of those
         that ``relied`` comes from, was taken for none, or for invisible, because that was not known."""
-        hot = self._accesses.hot
-        relied.update(self._accesses.relied)
-        words = [*self.history.written_again(self._passed), *self._accesses.looked]
+        hot = self.accesses.hot
+        relied.update(self.accesses.relied)
+        words = [*self.history.written_again(self._passed), *self.accesses.looked]
         new = [word for word in words if word not in hot]
         hot.update(dict.fromkeys(new))
         return any(word in relied for word in new)
 
     def _was_none(self) -> bool:
         """Whether the step did nothing but begin to wait behind a guard."""
-        if self._entry is None or len(self._loop.guards) <= self._guards or not self._accesses.is_alone():
+        if self._entry is None or len(self._loop.guards) <= self._guards or not self.accesses.is_alone():
             return False
         waiter = getattr(getattr(self._entry[1], "__self__", None), "_fut_waiter", None)
         return isinstance(waiter, Guard)

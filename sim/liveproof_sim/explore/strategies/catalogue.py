@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from liveproof_sim.errors import OptionError
-from liveproof_sim.explore.strategies.dpor import Dpor, dpor
+from liveproof_sim.explore.strategies.dpor import CutSearch, Dpor, dpor
 from liveproof_sim.explore.strategies.near import Near
 from liveproof_sim.explore.strategies.pct import Pct
 from liveproof_sim.explore.strategies.portfolio import Portfolio
@@ -24,6 +24,7 @@ _MAKERS: dict[str, tuple[Callable[..., Search], tuple[str, ...]]] = {
     "delays": (partial(Systematic, "delays"), ("bound",)),
     "dfs": (partial(Systematic, "dfs"), ()),
     "dpor": (dpor, ("depth", "preemptions", "faults", "crashes")),
+    "dpor-cuts": (CutSearch, ("depth", "faults", "crashes")),
     "dpor-source": (partial(Dpor, source=True), ("depth", "faults", "crashes")),
     "fifo": (FifoSearch, ()),
     "near": (Near, ("delays",)),

@@ -50,6 +50,8 @@ class Search:
     """whether its first execution is the ordinary one, so that it needs no measuring run before"""
     reduced = False
     """whether it needs to know what steps touch"""
+    cuts = False
+    """whether it is told when the power might fail, which is no decision then: see dpor/cuts.py"""
     resumable = False
     """whether it can be stopped, written down, and go on in another process"""
     keep_begin = False

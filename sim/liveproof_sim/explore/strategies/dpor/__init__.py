@@ -3,10 +3,11 @@ steps that commute."""
 
 from __future__ import annotations
 
+from liveproof_sim.explore.strategies.dpor.cuts import CutSearch
 from liveproof_sim.explore.strategies.dpor.preemptions import FewPreemptions
 from liveproof_sim.explore.strategies.dpor.search import Dpor
 
-__all__ = ["Dpor", "FewPreemptions", "dpor"]
+__all__ = ["CutSearch", "Dpor", "FewPreemptions", "dpor"]
 
 
 def dpor(

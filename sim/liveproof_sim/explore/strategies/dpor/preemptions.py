@@ -56,6 +56,10 @@ class FewPreemptions(Dpor):
         self._most[NAME] = preemptions
         self._runs: dict[bytes, None] = {}
 
+    @property
+    def title(self) -> str:
+        return f"{self.name} with preemptions"
+
     def _sleep_here(self) -> Sleep:
         return {}
 

@@ -110,6 +110,11 @@ class Dpor(Search, Attached):
         """if somebody wants to know: what made it run what it ran"""
         self._began: tuple[int, list[Frame], tuple[int, int]] = (0, [], (0, 0))
 
+    @property
+    def title(self) -> str:
+        """What it is, in messages."""
+        return self.name
+
     # ---- one execution
 
     def begin(self, choices: Choices, /) -> None:
@@ -352,6 +357,9 @@ class Dpor(Search, Attached):
         if watcher.shifted:
             self._begin_with_other_names()
             return
+        if not outcome.cut and not self._ended(watcher):
+            self.begin_anew()
+            return
         self.executions += not outcome.cut
         if self.keep_classes and not outcome.cut:
             self.classes[history.digest()] = None
@@ -360,6 +368,10 @@ class Dpor(Search, Attached):
         for pending, end in watcher.pending:
             self._turn(watcher, pending, end)
         self._backtrack()
+
+    def _ended(self, watcher: Watcher) -> bool:
+        """An execution came to its end. False: it shows that the exploration has to begin anew."""
+        return True
 
     def begin_anew(self) -> None:
         """With what is known by now."""
