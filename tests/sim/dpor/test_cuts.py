@@ -153,6 +153,12 @@ def test_it_finds_what_failures_as_decisions_find(seed: int) -> None:
     assert verdict.executions < decided.executions
 
 
+def test_what_a_second_failure_leaves_differs_from_what_the_first_one_leaves() -> None:
+    # The step in which it failed first went by the name of the one in which it did not.
+    *program, crashes = program_of(180)
+    compare(program, "dpor", crashes, 1_000)
+
+
 @pytest.mark.parametrize("living", [[], [("get", "a")]])
 def test_decisions_before_and_after_a_failure_are_all_taken(living: list[Op]) -> None:
     compare(([[("guess", "a")]], living), "dfs", 1, 4_000)

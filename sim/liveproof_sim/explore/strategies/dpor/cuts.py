@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from liveproof_sim.errors import OptionError, SimulatorBug
 from liveproof_sim.explore.history import Event, History, Watcher
@@ -38,6 +38,10 @@ from liveproof_sim.kernel.choices import Kind
 from liveproof_sim.kernel.power import is_outage
 
 __all__ = ["Cut", "CutSearch", "cuts_of"]
+
+
+Failures: TypeAlias = dict[int, tuple[str, int]]
+"""By step: who ran when the power failed, and at which of the moments of that step."""
 
 
 class Cut(NamedTuple):
@@ -61,8 +65,8 @@ class Life:
     """the step in which it failed: what comes before is not searched"""
     draws: int = 0
     """what that step had decided by then"""
-    failures: dict[int, tuple[str, int]] = field(default_factory=dict)
-    """all failures so far, by step: who ran, and which of the moments it was"""
+    failures: Failures = field(default_factory=dict)
+    """all so far"""
     cuts: list[tuple[Cut, list[Event]]] = field(default_factory=list)
     """to be made"""
     frames: list[Frame] = field(default_factory=list)
@@ -146,10 +150,9 @@ class CutSearch(Dpor):
         if self._crashes is not None and len(self._outer) >= self._crashes:
             self._cut["crashes"] = self._crashes
             return True
-        first = life.floor + 1
-        lasting = [at for at in range(first, len(events)) if self._lasts(events, at)]
+        lasting = [at for at in range(life.floor + 1, len(events)) if self._lasts(events, at)]
         kept = list(events)
-        for cut in cuts_of(kept, lasting, first, self._risky):
+        for cut in cuts_of(kept, lasting, life.failures, self._risky):
             if cut.name not in self._known:
                 self._known[cut.name] = None
                 life.cuts.append((cut, kept))
@@ -266,13 +269,13 @@ def _moved(events: list[Event], steps: tuple[int, ...]) -> list[Event]:
     ]
 
 
-def _names_of(events: list[Event]) -> list[bytes]:
+def _names_of(events: list[Event], failures: Failures) -> list[bytes]:
     """Of each event, by itself and all that happened before it."""
     names: list[bytes] = []
     history = History()
     history.events = events
     for at, event in enumerate(events):
-        state = blake2b(repr((event.label, len(event.chances))).encode(), digest_size=12)
+        state = blake2b(repr((event.label, failures.get(at))).encode(), digest_size=12)
         for name in sorted(names[each] for each in history.parents(at)):
             state.update(name)
         names.append(state.digest())
@@ -280,15 +283,16 @@ def _names_of(events: list[Event]) -> list[bytes]:
 
 
 def cuts_of(
-    events: list[Event], lasting: list[int], first: int, risky: Callable[[Hashable, int], bool]
+    events: list[Event], lasting: list[int], failures: Failures, risky: Callable[[Hashable, int], bool]
 ) -> Iterator[Cut]:
-    """All cuts that end with lasting steps from the ``first`` on: after each of these sets, and before each call of a
-    step that could come next. ``risky`` tells whether an access before the first call of a step can be seen after a
-    cut: if none can, to fail there is to fail before the step."""
+    """All cuts after the last of the failures that end with lasting steps: after each set of these, and before each
+    call of a step that could come next. ``risky`` tells whether an access before the first call of a step can be seen
+    after a cut: if none can, to fail there is to fail before the step."""
+    first = max(failures, default=-1) + 1
     born = next((at for at in range(first, len(events)) if any(each.after for each in events[at].chances)), None)
     if born is None:
         return
-    names = _names_of(events)
+    names = _names_of(events, failures)
     before = [event.before for event in events]
     mask = sum(1 << at for at in lasting)
     begun = (1 << first) - 1
