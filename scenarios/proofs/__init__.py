@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from liveproof_sim import Verdict, check
@@ -98,7 +99,7 @@ FAMILIES = (
     Family(
         "death, one file",
         "A folder is caught up, changed twice and caught up again, and the process dies after any step of any order, "
-        "or not: one more run makes it good, and the next one does nothing.",
+        "and in the middle of it, or not: one more run makes it good, and the next one does nothing.",
         ("DUR-1", "DUR-2", "DUR-3"),
         lambda: folder.stories(1),
         folder.caught_up,
@@ -118,6 +119,31 @@ FAMILIES = (
         ("DUR-1", "DUR-3", "FEED-1"),
         lambda: folder.stories(2),
         folder.followed,
+        options=DEATH,
+    ),
+    Family(
+        "power cut, one file",
+        "The folder of one file, caught up twice, and the power fails: the files and the store are in any of the "
+        "states that they may be in after that.",
+        ("DUR-1", "DUR-2", "DUR-3"),
+        lambda: folder.stories(1),
+        partial(folder.caught_up, durability="power"),
+        options=DEATH,
+    ),
+    Family(
+        "power cut, two files",
+        "The same with two files.",
+        ("DUR-1", "DUR-2", "DUR-3"),
+        lambda: folder.stories(2),
+        partial(folder.caught_up, durability="power"),
+        options=DEATH,
+    ),
+    Family(
+        "power cut, followed",
+        "The folder of two is followed, changed at any moment, and the power fails.",
+        ("DUR-1", "DUR-3", "FEED-1"),
+        lambda: folder.stories(2),
+        partial(folder.followed, durability="power"),
         options=DEATH,
     ),
 )

@@ -1,7 +1,8 @@
-"""A folder kept in upper case: two changes at any moment, and the process dies after any step.
+"""A folder kept in upper case: two changes at any moment, and the process dies, or the power fails, after any step.
 
-Contract: FEED-1, DUR-1, DUR-2, DUR-3. What dies is the process: what it has told the kernel is kept. (That power cuts
-lose more is sampled: scenarios/recovery.) The run that makes it good is run in one order.
+Contract: FEED-1, DUR-1, DUR-2, DUR-3. Where the process dies, what it has told the kernel is kept; where the power
+fails, the files and the store fall back to any of the states that they may be in then, each of which is a case of its
+own. The run that makes it good is run in one order.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from liveproof_sim import PowerCut, World
 from liveproof_sim.fakes.filesystem import SimPath
-from liveproof_sim.kernel.power import Outage
+from liveproof_sim.fakes.store import SimStore
 from scenarios.recovery.folder import FILES, app_of, recovered, wanted
 
 __all__ = ["Story", "caught_up", "followed", "stories"]
@@ -49,12 +50,15 @@ def stories(files: int) -> Iterator[Story]:
             yield Story(FILES, pair)
 
 
-def followed(story: Story) -> Callable[[World], Coroutine[Any, Any, None]]:
-    """Live: the changes fall anywhere, between any two steps, before it is ready or after."""
+def followed(
+    story: Story, durability: Literal["process", "power"] = "process"
+) -> Callable[[World], Coroutine[Any, Any, None]]:
+    """Live: the changes fall anywhere, between any two steps, before it is ready or after. ``durability``: what the
+    store survives, which is what happens."""
 
     async def scenario(world: World) -> None:
         docs, out = world.fs.dir("/docs", story.files), world.fs.dir("/out")
-        world.power.outage = Outage.PROCESS
+        world.store = SimStore(durability=durability)
 
         async def changes() -> None:
             for name in story.changes:
@@ -74,12 +78,14 @@ def followed(story: Story) -> Callable[[World], Coroutine[Any, Any, None]]:
     return scenario
 
 
-def caught_up(story: Story) -> Callable[[World], Coroutine[Any, Any, None]]:
+def caught_up(
+    story: Story, durability: Literal["process", "power"] = "process"
+) -> Callable[[World], Coroutine[Any, Any, None]]:
     """A run, the changes, and another run; each of them may die."""
 
     async def scenario(world: World) -> None:
         docs, out = world.fs.dir("/docs", story.files), world.fs.dir("/out")
-        world.power.outage = Outage.PROCESS
+        world.store = SimStore(durability=durability)
         with contextlib.suppress(PowerCut):
             await world.start(app_of(docs, out))
         for name in story.changes:
