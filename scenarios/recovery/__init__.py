@@ -19,6 +19,7 @@ from scenarios.recovery import (
     live_moves,
     log,
     operators,
+    processes,
 )
 
 __all__ = ["PLANTED", "SCENARIOS"]
@@ -120,6 +121,19 @@ SCENARIOS = (
         crashes=3,
         reaches={"ledger.write-failed": 0.08, "settle.failed": 0.02},
     ),
+    cut(
+        "any versions, the process dies anywhere",
+        ("DUR-1", "DUR-2", "DUR-3", "GC-1"),
+        processes.any_versions,
+        reaches={"submit.in-doubt": 0.2, "submit.taken-over": 0.2},
+    ),
+    cut("deletions that are refused, the process dies", ("DUR-1", "GC-5"), processes.refused),
+    cut("states that are taken over, the process dies", ("DUR-1", "GC-4"), processes.taken_over),
+    cut("folders made and destroyed, the process dies", ("DUR-1", "GC-1"), processes.containers),
+    cut("a folder caught up, the process dies", ("DUR-1", "DUR-3"), processes.walked),
+    cut("a folder followed live, the process dies", ("DUR-1", "DUR-3"), processes.followed),
+    cut("states that move, the process dies", ("DUR-1", "GC-4"), processes.moves),
+    cut("states that change, the process dies", ("DUR-1", "DUR-3"), processes.again),
     Entry("a folder watcher, cancelled anywhere", ("MODE-3", "RDY-1", "DUR-3"), cancelled.folder),
     Entry("a live component, cancelled anywhere", ("MODE-3", "RDY-1", "DUR-3"), cancelled.operations),
     Entry("operations by two tasks", ("ORD-1", "ORD-5", "RDY-2"), operators.programs),

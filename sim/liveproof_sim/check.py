@@ -60,8 +60,7 @@ def check(
     stopped, if there is one; and where it stops, by its end, a budget or Ctrl-C, is written there.
 
     ``crash_points``: where the power may fail by itself, up to ``crashes`` times a run. ``"calls"``: before
-    every call that changes something durable; ``"all"``: after every step, too. See ``World.restart``. To have every
-    order and every failure run, up to what makes no difference: ``strategy="dpor-cuts"`` with ``"all"``.
+    every call that changes something durable; ``"all"``: after every step, too (for a proof: with ``"dpor-cuts"``).
 
     ``instrument``: with ``strategy="dpor"``, modules and packages of which every access is noted, besides the
     scenario's own module; what runs and is not among them conflicts with everything. Unless told otherwise it is

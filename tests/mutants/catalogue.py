@@ -34,6 +34,8 @@ CHILD = Scenario("operators.deleted_child")
 HANDLES = Scenario("operators.replaced_handles")
 BAD_STORE = Scenario("bad_store.runs")
 ANY_FAULTS = Scenario("any_faults.walked", "calls", 3)
+DIES = Scenario("processes.any_versions", "calls", 2)
+REFUSED = Scenario("processes.refused", "calls", 2)
 CANCELLED = Scenario("cancelled.operations")
 
 
@@ -317,5 +319,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "core/component.py",
         "        if self.is_open and self.task is not None:\n            self.run.scheduler.cancel(self.task)",
         "        if self.task is not None:\n            self.run.scheduler.cancel(self.task)",
+    ),
+    Mutant(
+        "the short way records no intent",
+        DIES,
+        "core/submit.py",
+        "if not run.ledger.record_now(writes):",
+        "if not run.ledger.record_now([]):",
+    ),
+    Mutant(
+        "the short way applies before it records",
+        DIES,
+        "core/submit.py",
+        "            if not run.ledger.record_now(writes):\n                return False\n",
+        "            await ticket.sink.call(ticket.actions)\n"
+        "            if not run.ledger.record_now(writes):\n                return False\n",
+    ),
+    Mutant(
+        "the short way takes what failed for applied",
+        REFUSED,
+        "core/submit.py",
+        "        self._applied(ticket, changes)\n        return True\n",
+        "        ticket.error = None\n        self._applied(ticket, changes)\n        return True\n",
     ),
 )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 from liveproof.abc.scheduler import Gate, Scheduler, Task
+from liveproof_sim.errors import PowerCut
 from liveproof_sim.kernel.accesses import ADD, PART, READ, WRITE, Accesses
 from liveproof_sim.kernel.guards import Guard
 from liveproof_sim.kernel.jobs import Job
@@ -53,7 +54,11 @@ class SimScheduler(Scheduler):
 
     def spawn(self, coro: Coroutine[Any, Any, None], /, *, name: str) -> Task:
         """Start a task. It first runs after the caller has yielded."""
-        kind = asyncio.Task if self._loop.accesses is None else TracedTask
+        try:
+            kind = asyncio.Task if self._loop.accesses is None else TracedTask
+        except PowerCut:  # of somebody who unwinds: it was never begun, and Python need not warn of that
+            coro.close()
+            raise
         task = kind(coro, loop=self._loop, name=name)  # not create_task: a factory may be eager
         self._loop.tasks.append(task)
         task.add_done_callback(self._task_ended)
