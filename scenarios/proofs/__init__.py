@@ -156,10 +156,10 @@ PROOFS: dict[str, tuple[Family, Any]] = {
 """By a name that says what runs."""
 
 
-def prove(name: str, seconds: float | None) -> Verdict:
-    """Run every order of one program, in at most so many seconds."""
+def prove(name: str, seconds: float | None, **more: Any) -> Verdict:
+    """Run every order of one program, in at most so many seconds. ``more``: for ``check``."""
     family, program = PROOFS[name]
-    options = {"strategy": "dpor", **family.options}
+    options = {"strategy": "dpor", **family.options, **more}
     return check(
         family.scenario_of(program),
         timers="discrete",

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from liveproof.core.ledger import Ledger
 from liveproof.core.readiness import Readiness
 from liveproof_sim import Status, check
 from scenarios.proofs import FAMILIES, folder, prove
@@ -48,6 +49,20 @@ def test_every_family_runs(name: str) -> None:
     assert verdict.failure is None, verdict.failure.report
     assert verdict.executions >= 1
     assert verdict.opaque == []
+
+
+def test_a_process_may_die_after_any_step_of_any_order() -> None:
+    verdict = prove("death, one file: a.md: edit, then edit", None)
+    assert verdict.status is Status.PROVED, verdict.failure and verdict.failure.report
+    assert verdict.reduction["cuts"] > 20
+    assert "the power fails by itself at most once" in verdict.assumptions
+
+
+def test_a_death_that_finds_no_intent_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Ledger.record_now
+    monkeypatch.setattr(Ledger, "record_now", lambda self, _writes: record(self, []))
+    verdict = prove("death, one file: a.md: edit, then remove", None, shrinking=False)
+    assert verdict.status is Status.FAILED
 
 
 def test_readiness_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
