@@ -13,8 +13,9 @@ from pathlib import Path
 from scenarios.verify import machine
 from scenarios.verify.crew import crew
 from scenarios.verify.ledger import Ledger, digest
-from scenarios.verify.page import Run, render
+from scenarios.verify.page import render
 from scenarios.verify.plan import PROOF_SECONDS, Piece, pieces
+from scenarios.verify.run import Run
 from scenarios.verify.work import Result
 
 ROOT = Path(__file__).parents[2]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from liveproof_sim.report.coverage import Coverage
 from scenarios.verify import machine
 from scenarios.verify.plan import ENDLESS, ENTRIES, PARTS, PROGRAMS, Part, Piece
 from scenarios.verify.proofs import number, proofs, proved_of, summary
+from scenarios.verify.reduction import reduction
+from scenarios.verify.run import Run, cell, plural
 from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, REACHED_WITHIN, Result
 
-__all__ = ["Run", "render"]
+__all__ = ["render"]
 
 IDS = {"ORD": 6, "GC": 5, "RDY": 5, "MODE": 3, "FEED": 4, "FAIL": 3, "DUR": 5, "DET": 2}
 """of the contract: how many there are of each"""
@@ -22,39 +23,6 @@ ELSEWHERE = {
     "RDY-4": "`tests/contract/test_rdy.py`",
 }
 """what checks an id that no scenario is made for"""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """All that the page is made of."""
-
-    planned: list[Piece]
-    results: dict[str, Result]
-    command: str
-    revision: str
-    machine: dict[str, str]
-    seconds: float
-    """of the wall"""
-    jobs: int
-    resumed: int
-    """results that were kept from an earlier run"""
-
-    def of(self, part: str) -> list[tuple[Piece, Result | None]]:
-        """A part's pieces, with what came of them; None: not run."""
-        return [(piece, self.results.get(piece.key)) for piece in self.planned if piece.part == part]
-
-    def done(self, part: str) -> list[Result]:
-        """A part's results."""
-        return [result for _, result in self.of(part) if result is not None]
-
-
-def cell(text: str) -> str:
-    """As it may stand in a table."""
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def plural(count: int, what: str) -> str:
-    return f"{number(count)} {what}{'s' * (count != 1)}"
 
 
 def render(run: Run) -> str:
@@ -71,7 +39,7 @@ def render(run: Run) -> str:
     for part in PARTS:
         body += _planted(run, part) if part.planted else _scenarios(run, part)
     body += _coverage(run)
-    return "\n".join([*head, *body, *_zoo(run), *_programs(run), *_unrun(run), *_meaning(), *_how(run)]) + "\n"
+    return "\n".join([*head, *body, *_zoo(run), *reduction(run), *_unrun(run), *_meaning(), *_how(run)]) + "\n"
 
 
 def _summary(run: Run) -> Iterator[str]:
@@ -304,41 +272,6 @@ def _assumptions(results: Iterable[Result]) -> Iterator[str]:
         yield from (f"- {each}" for each in said)
     if opaque:
         yield from ("", f"Taken to conflict with everything, which is safe: {'; '.join(opaque)}.")
-
-
-def _programs(run: Run) -> Iterator[str]:
-    if not any(run.of(part) for part in PROGRAMS):
-        return
-    limits = dict.fromkeys(number(programs.interleavings_max) for programs in PROGRAMS.values())
-    most = " or ".join(limits)
-    yield from ("", "## Partial-order reduction against brute force", "")
-    yield (
-        "Random programs of two to four tasks. *Plain*: variables, locks, events, a queue, cancellation. "
-        "*Structured*: task groups, gather, wait, shield, semaphores, conditions, barriers, bounded queues, "
-        "decisions. *Timed*: sleeps, timeouts, the clock. Brute force runs every interleaving and collects the "
-        "distinct partial orders and what the programs ended with. The reduction has to come to the same ones, with "
-        "one execution for each, and so has that by source sets. A plain search on a loop that notes nothing has to "
-        f"come to the same ends. *Given up*: those with more than {most} interleavings."
-    )
-    yield from (
-        "",
-        "| programs | merges of the tasks | compared | given up | interleavings | partial orders | executions of the "
-        "reduction | seconds | |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|---|",
-    )
-    for programs in PROGRAMS.values():
-        pieces, results = run.of(programs.name), run.done(programs.name)
-        if not pieces:
-            continue
-        keys = ["programs", "given up", "interleavings", "classes", "reduced"]
-        sums = [sum(each.counts.get(key, 0) for each in results) for key in keys]
-        missing = len(pieces) - len(results) + sum(each.cut for each in results)
-        word = "agree" if all(each.ok for each in results) else "**differ**"
-        word += f"; {missing} of {len(pieces)} ranges of seeds not run to their end" if missing else ""
-        seconds = sum(each.seconds for each in results)
-        cells = " | ".join(number(each) for each in sums)
-        label = f"{programs.title} | {programs.orders[0] + 1} to {programs.orders[1]}"
-        yield f"| {label} | {cells} | {seconds:.0f} | {word} |"
 
 
 def _unrun(run: Run) -> Iterator[str]:

@@ -13,11 +13,14 @@ from liveproof_sim.kernel.modes import Timers
 from scenarios import live, recovery
 from scenarios.live import Entry
 from scenarios.proofs import PROOFS
+from tests.sim.dpor.counts import LARGE, LONG
 
 __all__ = ["ENDLESS", "ENTRIES", "PARTS", "PROGRAMS", "PROOF_SECONDS", "Part", "Piece", "Programs", "pieces"]
 
 ZOO = Path(__file__).parents[1] / "zoo"
 PROOF_SECONDS = 3
+PATIENT = 60
+"""with so many seconds for each proof, what takes minutes is run as well"""
 ENDLESS = ("consumer_starves",)
 """programs of the zoo whose space has no end: a poller may be run for ever"""
 
@@ -59,7 +62,7 @@ class Programs(NamedTuple):
 PROGRAMS = {
     each.name: each
     for each in (
-        Programs("small", "plain, small", "plain", Timers.DISCRETE, (0, 35), 200, 21_000, 1_000),
+        Programs("small", "plain, small", "plain", Timers.DISCRETE, (0, 35), 200, 15_000, 1_000),
         Programs("large", "plain, larger", "plain", Timers.DISCRETE, (35, 300), 1_500, 500, 100),
         Programs("structured", "structured", "structured", Timers.DISCRETE, (0, 120), 200, 4_000, 250),
         Programs("timed", "timed; steps take no time", "timed", Timers.DISCRETE, (0, 120), 200, 2_000, 250),
@@ -72,7 +75,7 @@ class Piece(NamedTuple):
     """Something to run."""
 
     part: str
-    """"zoo", "proof", or a name of ``PARTS`` or ``PROGRAMS``"""
+    """"zoo", "proof", "count", or a name of ``PARTS`` or ``PROGRAMS``"""
     name: str
     executions: int = 0
     """at most; of random programs: the first seed; of a proof: seconds, at most"""
@@ -93,6 +96,7 @@ def pieces(executions: int | None = None, proof_seconds: int = PROOF_SECONDS) ->
         for entry in part.entries:
             most = entry.executions if executions is None or part.planted else executions
             found.append(Piece(part.name, entry.name, most))
+    found += [Piece("count", name) for name in LARGE if proof_seconds >= PATIENT or name not in LONG]
     found += [Piece("proof", name, proof_seconds) for name in PROOFS]
     for programs in PROGRAMS.values():
         for first in range(0, programs.seeds, programs.width):

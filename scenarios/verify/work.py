@@ -20,6 +20,7 @@ from liveproof_sim.trace import dump
 from scenarios.live import Entry
 from scenarios.proofs import PROOFS, prove
 from scenarios.verify.plan import ENDLESS, ENTRIES, PROGRAMS, Piece, Programs
+from tests.sim.dpor.counts import LARGE
 from tests.sim.dpor.oracle import TooManyError, brute, disagreement, naive, reduced
 from tests.sim.dpor.random_programs import Program, generate, interleavings_min, scenario_of
 
@@ -74,6 +75,8 @@ def run(piece: Piece, seconds: float | None, folder: Path) -> Result:
     try:
         if piece.part == "zoo":
             return _zoo(piece, folder)
+        if piece.part == "count":
+            return _count(piece)
         if piece.part == "proof":
             return _proof(piece, seconds, folder)
         if piece.part in PROGRAMS:
@@ -228,6 +231,26 @@ def _proof(piece: Piece, seconds: float | None, folder: Path) -> Result:
         token="" if failure is None else failure.token,
         left=leave(verdict, family.scenario_of(program), folder, slug(piece)) if failure else (),
         counts={**verdict.reduction, "assumptions": verdict.assumptions, "opaque": verdict.opaque},
+    )
+
+
+def _count(piece: Piece) -> Result:
+    """A program of the literature: as many executions as it has partial orders, none of them twice or in vain."""
+    began = time.perf_counter()
+    program, count = LARGE[piece.name]
+    found = reduced(program, {})
+    ok = found.executions == len(found.classes) == count and found.redundant == 0
+    told = f"{found.executions} executions, {len(found.classes)} classes, {found.redundant} given up"
+    return Result(
+        piece.key,
+        0,
+        ok,
+        told,
+        time.perf_counter() - began,
+        found.executions,
+        len(found.classes),
+        "counted" if ok else "wrong",
+        counts={"known": count},
     )
 
 

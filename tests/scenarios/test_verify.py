@@ -14,8 +14,9 @@ from scenarios.live import maps
 from scenarios.recovery import catch_up
 from scenarios.verify import work
 from scenarios.verify.ledger import Ledger
-from scenarios.verify.page import Run, render
+from scenarios.verify.page import render
 from scenarios.verify.plan import ENTRIES, Piece, pieces
+from scenarios.verify.run import Run
 from scenarios.verify.work import Result
 from tests.sim.dpor.oracle import reduced
 from tests.sim.dpor.random_programs import scenario_of
