@@ -123,6 +123,23 @@ def entered(accesses: Accesses | None) -> Iterator[None]:
             accesses.muted += 1
 
 
+WORDS_MAX = 100_000
+_words: dict[Hashable, tuple[str, str]] = {}
+"""Resource → what is said of monitors that look at it, and into it"""
+
+
+def _words_of(resource: Hashable) -> tuple[str, str]:
+    words = _words.get(resource)
+    if words is None:
+        if len(_words) >= WORDS_MAX:
+            _words.clear()
+        words = _words[resource] = (f"looked at: {resource!r}", f"looked into: {resource!r}")
+    return words
+
+
+_EVERYTHING = _words_of(WORLD)[0]
+
+
 class Accesses:
     """The footprint of the running step, and the names of objects. One per execution."""
 
@@ -296,19 +313,26 @@ class Accesses:
         in any execution, and who relied on the contrary is to be run once more."""
         if self.silent:
             return
+        looked, hot = self.looked, self.hot
         for resource, modes in seen.items():
-            word = f"looked {'at' if modes & READ or resource == WORLD else 'into'}: {resource!r}"
-            self.looked[word] = None
-        everything = f"looked at: {WORLD!r}"
-        visible = everything in self.looked or everything in self.hot
+            at, into = _words_of(resource)
+            looked[at if modes & READ or resource == WORLD else into] = None
+        visible = _EVERYTHING in looked or _EVERYTHING in hot
+        changes = False
+        relied = self.relied if not visible else {}
         for resource, modes in self.step.items():
+            if not modes & (ADD | WRITE):
+                continue
+            changes = True
             if visible:
                 break
-            ways = ("at", "into") if modes & WRITE else ("at",) if modes & ADD else ()
-            words = [f"looked {way}: {resource!r}" for way in ways]
-            visible = any(word in self.looked or word in self.hot for word in words)
-            self.relied.update(dict.fromkeys([] if visible else [everything, *words]))
-        if visible and any(modes & (ADD | WRITE) for modes in self.step.values()):
+            at, into = _words_of(resource)
+            visible = at in looked or at in hot or bool(modes & WRITE and (into in looked or into in hot))
+            if not visible:
+                relied[_EVERYTHING] = relied[at] = None
+                if modes & WRITE:
+                    relied[into] = None
+        if visible and changes:
             self.write(VISIBLE)
 
     def fail(self) -> None:
