@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from liveproof_sim import OptionError, PowerCut, Status, World, check, replay
+from liveproof_sim.explore.execution import Settings, exploring
+from liveproof_sim.explore.explorer import Explorer, quiet_collector
 from liveproof_sim.explore.strategies.dpor import CutSearch, cuts
-from liveproof_sim.kernel.power import Outage
+from liveproof_sim.kernel.modes import Timers
+from liveproof_sim.kernel.power import Outage, Outages, Points
 from tests.sim.dpor.test_crashes import scenario_of as writers
 
 Scenario = Callable[[World], Coroutine[Any, Any, None]]
@@ -276,6 +279,19 @@ def test_a_bound_of_failures_makes_the_verdict_one_within_it() -> None:
     verdict = check(two_directories(both=True), strategy="dpor-cuts:crashes=0", timers="discrete", crash_points="all")
     assert verdict.status is Status.PROVED_WITHIN
     assert verdict.bounds == {"crashes": 0}
+
+
+def test_how_far_it_is_is_how_far_the_first_life_is() -> None:
+    settings = Settings(timers=Timers.DISCRETE, reduced=True, cuts=True, outages=Outages(Points.ALL))
+    search = CutSearch()
+    explorer = Explorer(two_directories(both=False), search, settings)
+    shares = []
+    with exploring(explorer.scenario, settings), quiet_collector():
+        while not search.exhausted():
+            search.learn(explorer.once(search), new=True)
+            shares.append(search.standing().share)
+    assert all(0 < share <= 1 for share in shares)
+    assert shares[-1] == 1
 
 
 def test_what_it_cannot_do_is_said() -> None:

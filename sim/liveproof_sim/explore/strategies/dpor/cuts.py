@@ -29,9 +29,10 @@ from typing import NamedTuple, TypeAlias
 
 from liveproof_sim.errors import OptionError, SimulatorBug
 from liveproof_sim.explore.history import Event, History, Watcher
-from liveproof_sim.explore.strategies.dpor.frames import Frame
+from liveproof_sim.explore.strategies.dpor.frames import Frame, share_of
 from liveproof_sim.explore.strategies.dpor.search import Dpor
 from liveproof_sim.explore.strategies.dpor.tree import Branch
+from liveproof_sim.explore.strategies.search import Standing
 from liveproof_sim.kernel.accesses import ADD, PART, READ, WORLD, WRITE, Accesses
 from liveproof_sim.kernel.causes import CLOCK
 from liveproof_sim.kernel.choices import Kind
@@ -130,14 +131,11 @@ class CutSearch(Dpor):
 
     def _add_decisions(self, frame: Frame, event: Event) -> None:
         """What was decided before the power failed is decided otherwise before other cuts."""
-        if self._at < self._life.floor:
-            return
-        if self._at > self._life.floor or not self._life.failures:
+        if self._at >= self._life.floor:
             super()._add_decisions(frame, event)
-            return
-        super()._add_decisions(frame, event)
-        known = event.draws[: self._life.draws]
-        frame.tree = [each for each in frame.tree if each.label[1][: len(known)] == known]
+        if self._at == self._life.floor:
+            known = event.draws[: self._life.draws]
+            frame.tree = [each for each in frame.tree if each.label[1][: len(known)] == known]
 
     # ---- between executions
 
@@ -169,7 +167,7 @@ class CutSearch(Dpor):
         ]
         seen = dict.fromkeys(
             resource
-            for at, event in enumerate(of_the_living)
+            for event in of_the_living
             for resource, modes in event.footprint.items()
             if modes & (READ | PART) or not _is_part(resource)
         )
@@ -241,6 +239,12 @@ class CutSearch(Dpor):
         life = self._life = self._outer.pop()
         self._frames, self._history, self._fresh = life.frames, life.history, life.fresh
         self._floor = max(0, life.floor)
+
+    def standing(self) -> Standing:
+        """The share is that of the first life: what comes after its cuts is a part of the execution that has them."""
+        frames = self._outer[0].frames if self._outer else self._frames
+        share = share_of(frames) if frames else float(self._begun)
+        return Standing(self.executions, len(self._frames), share)
 
     def counts(self) -> dict[str, int]:
         return {**super().counts(), "cuts": len(self._known)}
