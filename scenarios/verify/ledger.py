@@ -17,7 +17,7 @@ from scenarios.verify.work import Result
 
 __all__ = ["Ledger", "digest"]
 
-CODE = ("runtime", "sim", "scenarios", "tests/sim/dpor")
+CODE = ("runtime", "sim", "scenarios", "tests/mutants", "tests/sim/dpor")
 
 
 def digest(root: Path) -> str:

@@ -11,6 +11,7 @@ from scenarios.verify.proofs import number, proofs, proved_of, summary
 from scenarios.verify.reduction import reduction
 from scenarios.verify.run import Run, cell, plural
 from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, REACHED_WITHIN, Result
+from tests.mutants.catalogue import MUTANTS, Mutant
 
 __all__ = ["render"]
 
@@ -38,7 +39,7 @@ def render(run: Run) -> str:
     body += proofs(run.done("proof"))
     for part in PARTS:
         body += _planted(run, part) if part.planted else _scenarios(run, part)
-    body += _coverage(run)
+    body += [*_coverage(run), *_mutants(run)]
     return "\n".join([*head, *body, *_zoo(run), *reduction(run), *_unrun(run), *_meaning(), *_how(run)]) + "\n"
 
 
@@ -84,6 +85,9 @@ def _summary(run: Run) -> Iterator[str]:
     planted = [result for result in [*run.done("planted"), *run.done("zoo")] if result.ok]
     if planted:
         yield f"- **Found:** {plural(len(planted), 'planted bug')}."
+    killed = [result for result in run.done("mutant") if result.ok]
+    if run.of("mutant"):
+        yield f"- **Killed:** {number(len(killed))} of {plural(len(run.of('mutant')), 'mutant')} of the runtime."
     yield f"- **Not run:** {plural(len(unrun), 'piece') if unrun else 'nothing'}" + (
         f"; {plural(len(cut), 'piece')} cut by the time." if cut else "."
     )
@@ -187,6 +191,30 @@ def _planted(run: Run, part: Part) -> Iterator[str]:
         else:
             found = number(result.executions) if result.ok else "**not found**"
             yield f"| {piece.name} | {found} | {number(piece.executions)} | {cell(result.text)} |"
+
+
+def _mutants(run: Run) -> Iterator[str]:
+    if not run.of("mutant"):
+        return
+    yield from ("", "## Mutants", "")
+    yield (
+        "Changes of the runtime, one at a time, in a copy of it: what must not be left out, or done in another order. "
+        "The scenario of `scenarios/recovery` that stands with each has to fail. In **bold**: asked for by the "
+        "project's plan."
+    )
+    yield from ("", "| without, or with | killed by | executions | seconds |", "|---|---|--:|--:|")
+    for (piece, result), mutant in zip(run.of("mutant"), _mutants_of(run), strict=True):
+        what = f"**{cell(piece.name)}**" if mutant.named else cell(piece.name)
+        if result is None:
+            yield f"| {what} | not run | | |"
+            continue
+        by = f"`{mutant.scenario.name}`" if result.ok else f"**{result.status}** by `{mutant.scenario.name}`"
+        yield f"| {what} | {by} | {number(result.executions)} | {result.seconds:.0f} |"
+
+
+def _mutants_of(run: Run) -> list[Mutant]:
+    by_name = {mutant.what: mutant for mutant in MUTANTS}
+    return [by_name[piece.name] for piece, _ in run.of("mutant")]
 
 
 def _coverage(run: Run) -> Iterator[str]:

@@ -13,6 +13,7 @@ from liveproof_sim.kernel.modes import Timers
 from scenarios import live, recovery
 from scenarios.live import Entry
 from scenarios.proofs import PROOFS
+from tests.mutants.catalogue import MUTANTS
 from tests.sim.dpor.counts import LARGE, LONG
 
 __all__ = ["ENDLESS", "ENTRIES", "PARTS", "PROGRAMS", "PROOF_SECONDS", "Part", "Piece", "Programs", "pieces"]
@@ -75,7 +76,7 @@ class Piece(NamedTuple):
     """Something to run."""
 
     part: str
-    """"zoo", "proof", "count", or a name of ``PARTS`` or ``PROGRAMS``"""
+    """"zoo", "proof", "count", "mutant", or a name of ``PARTS`` or ``PROGRAMS``"""
     name: str
     executions: int = 0
     """at most; of random programs: the first seed; of a proof: seconds, at most"""
@@ -97,6 +98,7 @@ def pieces(executions: int | None = None, proof_seconds: int = PROOF_SECONDS) ->
             most = entry.executions if executions is None or part.planted else executions
             found.append(Piece(part.name, entry.name, most))
     found += [Piece("count", name) for name in LARGE if proof_seconds >= PATIENT or name not in LONG]
+    found += [Piece("mutant", mutant.what) for mutant in MUTANTS]
     found += [Piece("proof", name, proof_seconds) for name in PROOFS]
     for programs in PROGRAMS.values():
         for first in range(0, programs.seeds, programs.width):

@@ -20,6 +20,8 @@ from liveproof_sim.trace import dump
 from scenarios.live import Entry
 from scenarios.proofs import PROOFS, prove
 from scenarios.verify.plan import ENDLESS, ENTRIES, PROGRAMS, Piece, Programs
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.tool import judge
 from tests.sim.dpor.counts import LARGE
 from tests.sim.dpor.oracle import TooManyError, brute, disagreement, naive, reduced
 from tests.sim.dpor.random_programs import Program, generate, interleavings_min, scenario_of
@@ -77,6 +79,8 @@ def run(piece: Piece, seconds: float | None, folder: Path) -> Result:
             return _zoo(piece, folder)
         if piece.part == "count":
             return _count(piece)
+        if piece.part == "mutant":
+            return _mutant(piece)
         if piece.part == "proof":
             return _proof(piece, seconds, folder)
         if piece.part in PROGRAMS:
@@ -252,6 +256,14 @@ def _count(piece: Piece) -> Result:
         "counted" if ok else "wrong",
         counts={"known": count},
     )
+
+
+def _mutant(piece: Piece) -> Result:
+    """A change of the runtime, which its scenario has to notice."""
+    [mutant] = [each for each in MUTANTS if each.what == piece.name]
+    found = judge(mutant)
+    status = "killed" if found.killed else found.status
+    return Result(piece.key, 0, found.killed, found.how, found.seconds, found.executions, status=status)
 
 
 def _replayed(scenario: Scenario, verdict: Verdict) -> bool:
