@@ -198,7 +198,7 @@ def _mutants(run: Run) -> Iterator[str]:
         return
     yield from ("", "## Mutants", "")
     yield (
-        "Changes of the runtime, one at a time, in a copy of it: what must not be left out, or done in another order. "
+        "Changes of the runtime, one at a time, in a copy of it: what must not be left out, or done in another way. "
         "The scenario of `scenarios/recovery` that stands with each has to fail. In **bold**: asked for by the "
         "project's plan."
     )
