@@ -135,7 +135,7 @@ def test_the_race(tmp_path: Path) -> None:
 def test_what_it_says_of_the_simulator_is_there() -> None:
     (strategies,) = re.findall(r"^\| strategy \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
     rows = re.findall(r"^\| (`.*?) \|", strategies, re.MULTILINE)
-    assert {*re.findall(r"`(\w+)`", " ".join(rows)), "dpor-source"} == set(NAMES)
+    assert {*re.findall(r"`([\w-]+)`", " ".join(rows)), "dpor-source"} == set(NAMES)
     (world,) = re.findall(r"^\| of `world` \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
     for row in re.findall(r"^\| (`.*?) \|", world, re.MULTILINE):
         for name in re.findall(r"`(\w+)[(`]", row):
