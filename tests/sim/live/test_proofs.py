@@ -10,6 +10,7 @@ from liveproof.core.ledger import Ledger
 from liveproof.core.readiness import Readiness
 from liveproof_sim import Status, check
 from scenarios.proofs import FAMILIES, folder, prove
+from scenarios.proofs.__main__ import main
 from scenarios.proofs.operators import Program, programs, scenario_of
 
 SMALL: tuple[Program, ...] = (
@@ -73,3 +74,15 @@ def test_readiness_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_change_that_is_lost_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(folder.CHANGES, "remove b", lambda docs: docs.rename(docs.parent / "elsewhere"))
     assert prove("folder of two: a.md, b.md: edit, then remove b", None).status is Status.FAILED
+
+
+def test_programs_are_proved_by_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["proofs", "readiness", "nowhere is wrong, live"])
+    assert main() == 0
+    [row] = capsys.readouterr().out.splitlines()[2:]
+    assert row.startswith("| readiness: nowhere is wrong, live | proved | ")
+    monkeypatch.setattr("sys.argv", ["proofs", "readiness", "nowhere is wrong, live", "--seconds", "0"])
+    assert main() == 3
+    monkeypatch.setattr("sys.argv", ["proofs", "no such word"])
+    assert main() == 2
+    assert "no program has 'no such word' in its name" in capsys.readouterr().err
