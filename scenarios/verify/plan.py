@@ -65,7 +65,7 @@ PROGRAMS = {
     for each in (
         Programs("small", "plain, small", "plain", Timers.DISCRETE, (0, 35), 200, 15_000, 1_000),
         Programs("large", "plain, larger", "plain", Timers.DISCRETE, (35, 300), 1_500, 500, 100),
-        Programs("structured", "structured", "structured", Timers.DISCRETE, (0, 120), 200, 4_000, 250),
+        Programs("structured", "structured", "structured", Timers.DISCRETE, (0, 120), 200, 3_500, 250),
         Programs("timed", "timed; steps take no time", "timed", Timers.DISCRETE, (0, 120), 200, 2_000, 250),
         Programs("late", "timed; late timers", "timed", Timers.LATE, (0, 120), 200, 2_000, 250),
     )

@@ -20,7 +20,7 @@ from liveproof_sim.properties import Reached, points_of
 
 __all__ = ["Runner", "behaviour_of", "quiet_collector"]
 
-COLLECT_MORE_EVERY = 200  # executions: also what outlived one
+COLLECT_MORE_EVERY = 25  # executions: also what outlived one, as the last one does that a reduced search ran
 
 
 @contextlib.contextmanager
