@@ -38,6 +38,8 @@ class Family:
     words: Callable[[Any], str] = str
     options: dict[str, Any] = field(default_factory=dict)
     """of ``check``"""
+    long: bool = False
+    """whether each of its programs takes longer than the long verification has for one"""
 
 
 def _calls(program: Any) -> str:
@@ -120,6 +122,7 @@ FAMILIES = (
         lambda: folder.stories(2),
         folder.followed,
         options=DEATH,
+        long=True,
     ),
     Family(
         "power cut, one file",
@@ -129,6 +132,7 @@ FAMILIES = (
         lambda: folder.stories(1),
         partial(folder.caught_up, durability="power"),
         options=DEATH,
+        long=True,
     ),
     Family(
         "power cut, two files",
@@ -137,6 +141,7 @@ FAMILIES = (
         lambda: folder.stories(2),
         partial(folder.caught_up, durability="power"),
         options=DEATH,
+        long=True,
     ),
     Family(
         "power cut, followed",
@@ -145,6 +150,7 @@ FAMILIES = (
         lambda: folder.stories(2),
         partial(folder.followed, durability="power"),
         options=DEATH,
+        long=True,
     ),
 )
 

@@ -47,7 +47,7 @@ def _summary(run: Run) -> Iterator[str]:
     """The result in a few lines."""
     failed = [result for result in run.results.values() if not result.ok]
     unrun = [piece for piece in run.planned if piece.key not in run.results]
-    cut = [result for result in run.results.values() if result.cut]
+    cut = [result for result in run.results.values() if result.cut and not result.key.startswith("proof/")]
     live = [result for part in PARTS if not part.planted for result in run.done(part.name) if result.ok]
     proved = [result for result in live if result.status.startswith("proved")]
     yield f"- **{'Failed' if failed else 'Nothing failed'}.**" + (

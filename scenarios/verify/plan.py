@@ -99,7 +99,9 @@ def pieces(executions: int | None = None, proof_seconds: int = PROOF_SECONDS) ->
             found.append(Piece(part.name, entry.name, most))
     found += [Piece("count", name) for name in LARGE if proof_seconds >= PATIENT or name not in LONG]
     found += [Piece("mutant", mutant.what) for mutant in MUTANTS]
-    found += [Piece("proof", name, proof_seconds) for name in PROOFS]
+    for name, (family, _) in PROOFS.items():
+        hopeless = family.long and proof_seconds < PATIENT
+        found.append(Piece("proof", name, min(proof_seconds, PROOF_SECONDS) if hopeless else proof_seconds))
     for programs in PROGRAMS.values():
         for first in range(0, programs.seeds, programs.width):
             last = first + programs.width
