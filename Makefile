@@ -47,7 +47,7 @@ imports: .venv/.installed
 # In less than twenty minutes: what has not begun by then is named on the page as not run. The last of two options
 # counts: ARGS may ask for more.
 verify: .venv/.installed
-	@.venv/bin/python -m scenarios.verify --jobs $(WORKERS) --executions 300 --proof-seconds 20 --minutes 19 $(ARGS)
+	@.venv/bin/python -m scenarios.verify --jobs $(WORKERS) --executions 300 --proof-seconds 10 --minutes 19 $(ARGS)
 
 # What things cost, then liveproof side by side with cocoindex, which is asked to send no statistics.
 bench: export COCOINDEX_DISABLE_USAGE_TRACKING = 1

@@ -21,7 +21,9 @@ __all__ = ["ENDLESS", "ENTRIES", "PARTS", "PROGRAMS", "PROOF_SECONDS", "Part", "
 ZOO = Path(__file__).parents[1] / "zoo"
 PROOF_SECONDS = 3
 PATIENT = 60
-"""with so many seconds for each proof, what takes minutes is run as well"""
+"""with so many seconds for each proof, counts that take minutes are made as well"""
+VERY_PATIENT = 600
+"""with fewer, proofs that take longer than that have no more than by default"""
 ENDLESS = ("consumer_starves",)
 """programs of the zoo whose space has no end: a poller may be run for ever"""
 
@@ -100,7 +102,7 @@ def pieces(executions: int | None = None, proof_seconds: int = PROOF_SECONDS) ->
     found += [Piece("count", name) for name in LARGE if proof_seconds >= PATIENT or name not in LONG]
     found += [Piece("mutant", mutant.what) for mutant in MUTANTS]
     for name, (family, _) in PROOFS.items():
-        hopeless = family.long and proof_seconds < PATIENT
+        hopeless = family.long and proof_seconds < VERY_PATIENT
         found.append(Piece("proof", name, min(proof_seconds, PROOF_SECONDS) if hopeless else proof_seconds))
     for programs in PROGRAMS.values():
         for first in range(0, programs.seeds, programs.width):
