@@ -73,7 +73,8 @@ def test_readiness_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_change_that_is_lost_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(folder.CHANGES, "remove b", lambda docs: docs.rename(docs.parent / "elsewhere"))
-    assert prove("folder of two: a.md, b.md: edit, then remove b", None).status is Status.FAILED
+    verdict = prove("folder of two: a.md, b.md: edit, then remove b", None, shrinking=False)
+    assert verdict.status is Status.FAILED
 
 
 def test_programs_are_proved_by_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
