@@ -20,7 +20,7 @@ __all__ = ["ENDLESS", "ENTRIES", "PARTS", "PROGRAMS", "PROOF_SECONDS", "Part", "
 
 ZOO = Path(__file__).parents[1] / "zoo"
 PROOF_SECONDS = 3
-PATIENT = 60
+PATIENT = 180
 """with so many seconds for each proof, counts that take minutes are made as well"""
 VERY_PATIENT = 600
 """with fewer, proofs that take longer than that have no more than by default"""
@@ -69,7 +69,7 @@ PROGRAMS = {
         Programs("large", "plain, larger", "plain", Timers.DISCRETE, (35, 300), 1_500, 500, 100),
         Programs("structured", "structured", "structured", Timers.DISCRETE, (0, 120), 200, 3_500, 250),
         Programs("timed", "timed; steps take no time", "timed", Timers.DISCRETE, (0, 120), 200, 2_000, 250),
-        Programs("late", "timed; late timers", "timed", Timers.LATE, (0, 120), 200, 2_000, 250),
+        Programs("late", "timed; late timers", "timed", Timers.LATE, (0, 120), 200, 1_500, 250),
     )
 }
 
