@@ -46,7 +46,8 @@ def _calls(program: Any) -> str:
     return " ‖ ".join("; ".join(task) for task in program)
 
 
-DEATH = {"strategy": "dpor-cuts", "crash_points": "all", "crashes": 1}
+mortal = partial(Family, options={"strategy": "dpor-cuts", "crash_points": "all", "crashes": 1})
+"""The process may die, or the power fail, once."""
 
 FAMILIES = (
     Family(
@@ -98,58 +99,52 @@ FAMILIES = (
         lambda: folder.stories(2),
         folder.followed,
     ),
-    Family(
+    mortal(
         "death, one file",
         "A folder is caught up, changed twice and caught up again, and the process dies after any step of any order, "
         "and in the middle of it, or not: one more run makes it good, and the next one does nothing.",
         ("DUR-1", "DUR-2", "DUR-3"),
         lambda: folder.stories(1),
         folder.caught_up,
-        options=DEATH,
     ),
-    Family(
+    mortal(
         "death, two files",
         "The same with two files, each changed once.",
         ("DUR-1", "DUR-2", "DUR-3"),
         lambda: folder.stories(2),
         folder.caught_up,
-        options=DEATH,
     ),
-    Family(
+    mortal(
         "death, followed",
         "The folder of two is followed, changed at any moment, and the process dies after any step of any order.",
         ("DUR-1", "DUR-3", "FEED-1"),
         lambda: folder.stories(2),
         folder.followed,
-        options=DEATH,
         long=True,
     ),
-    Family(
+    mortal(
         "power cut, one file",
         "The folder of one file, caught up twice, and the power fails: the files and the store are in any of the "
         "states that they may be in after that.",
         ("DUR-1", "DUR-2", "DUR-3"),
         lambda: folder.stories(1),
         partial(folder.caught_up, durability="power"),
-        options=DEATH,
         long=True,
     ),
-    Family(
+    mortal(
         "power cut, two files",
         "The same with two files.",
         ("DUR-1", "DUR-2", "DUR-3"),
         lambda: folder.stories(2),
         partial(folder.caught_up, durability="power"),
-        options=DEATH,
         long=True,
     ),
-    Family(
+    mortal(
         "power cut, followed",
         "The folder of two is followed, changed at any moment, and the power fails.",
         ("DUR-1", "DUR-3", "FEED-1"),
         lambda: folder.stories(2),
         partial(folder.followed, durability="power"),
-        options=DEATH,
         long=True,
     ),
 )

@@ -11,7 +11,7 @@ from scenarios.verify.proofs import number, proofs, proved_of, summary
 from scenarios.verify.reduction import reduction
 from scenarios.verify.run import Run, cell, plural
 from scenarios.verify.work import FOUND_WITHIN, PROVED_WITHIN, REACHED_WITHIN, Result
-from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.catalogue import BY_NAME
 
 __all__ = ["render"]
 
@@ -203,18 +203,14 @@ def _mutants(run: Run) -> Iterator[str]:
         "project's plan."
     )
     yield from ("", "| without, or with | killed by | executions | seconds |", "|---|---|--:|--:|")
-    for (piece, result), mutant in zip(run.of("mutant"), _mutants_of(run), strict=True):
+    for piece, result in run.of("mutant"):
+        mutant = BY_NAME[piece.name]
         what = f"**{cell(piece.name)}**" if mutant.named else cell(piece.name)
         if result is None:
             yield f"| {what} | not run | | |"
             continue
         by = f"`{mutant.scenario.name}`" if result.ok else f"**{result.status}** by `{mutant.scenario.name}`"
         yield f"| {what} | {by} | {number(result.executions)} | {result.seconds:.0f} |"
-
-
-def _mutants_of(run: Run) -> list[Mutant]:
-    by_name = {mutant.what: mutant for mutant in MUTANTS}
-    return [by_name[piece.name] for piece, _ in run.of("mutant")]
 
 
 def _coverage(run: Run) -> Iterator[str]:

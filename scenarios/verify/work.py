@@ -20,7 +20,7 @@ from liveproof_sim.trace import dump
 from scenarios.live import Entry
 from scenarios.proofs import PROOFS, prove
 from scenarios.verify.plan import ENDLESS, ENTRIES, PROGRAMS, Piece, Programs
-from tests.mutants.catalogue import MUTANTS
+from tests.mutants.catalogue import BY_NAME
 from tests.mutants.tool import judge
 from tests.sim.dpor.counts import LARGE
 from tests.sim.dpor.oracle import TooManyError, brute, disagreement, naive, reduced
@@ -260,8 +260,7 @@ def _count(piece: Piece) -> Result:
 
 def _mutant(piece: Piece) -> Result:
     """A change of the runtime, which its scenario has to notice."""
-    [mutant] = [each for each in MUTANTS if each.what == piece.name]
-    found = judge(mutant)
+    found = judge(BY_NAME[piece.name])
     status = "killed" if found.killed else found.status
     return Result(piece.key, 0, found.killed, found.how, found.seconds, found.executions, status=status)
 

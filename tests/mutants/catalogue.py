@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["MUTANTS", "Mutant", "Scenario"]
+__all__ = ["BY_NAME", "MUTANTS", "Mutant", "Scenario"]
 
 
 class Scenario(NamedTuple):
@@ -343,3 +343,5 @@ MUTANTS: tuple[Mutant, ...] = (
         "        ticket.error = None\n        self._applied(ticket, changes)\n        return True\n",
     ),
 )
+
+BY_NAME = {mutant.what: mutant for mutant in MUTANTS}

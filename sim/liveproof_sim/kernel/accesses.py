@@ -319,7 +319,6 @@ class Accesses:
             looked[at if modes & READ or resource == WORLD else into] = None
         visible = _EVERYTHING in looked or _EVERYTHING in hot
         changes = False
-        relied = self.relied if not visible else {}
         for resource, modes in self.step.items():
             if not modes & (ADD | WRITE):
                 continue
@@ -329,15 +328,11 @@ class Accesses:
             at, into = _words_of(resource)
             visible = at in looked or at in hot or bool(modes & WRITE and (into in looked or into in hot))
             if not visible:
-                relied[_EVERYTHING] = relied[at] = None
+                self.relied[_EVERYTHING] = self.relied[at] = None
                 if modes & WRITE:
-                    relied[into] = None
+                    self.relied[into] = None
         if visible and changes:
             self.write(VISIBLE)
-
-    def fail(self) -> None:
-        """The power fails by itself, now."""
-        self.late = {}
 
     # ---- names
 

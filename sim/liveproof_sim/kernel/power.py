@@ -208,8 +208,7 @@ class Power:
         loop = self._loop
         fails = loop.choices.draw(Kind.CRASH, label, 2) == 1
         if fails and loop.accesses is not None and loop.causes is not None:
-            loop.accesses.fail()
-            loop.causes.late = loop.accesses.late
+            loop.accesses.late = loop.causes.late = {}
         return fails
 
     # ---- death

@@ -7,7 +7,7 @@ these. Sets of events are bits of an integer.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
@@ -205,12 +205,17 @@ class History:
     def digest(self) -> bytes:
         """Equal for two executions if and only if they have the same events in the same relation: each event is
         named by its label and the names of those right before it."""
+        return blake2b(",".join(sorted(self.names({}))).encode(), digest_size=12).digest()
+
+    def names(self, more: Mapping[int, object]) -> list[str]:
+        """Of each event: by its label, by what ``more`` there is to say of it, and by the names of those right before
+        it."""
         names: list[str] = []
         for at, event in enumerate(self.events):
             parents = sorted(names[each] for each in self.parents(at))
-            text = f"{event.process}{event.draws}<{','.join(parents)}>"
+            text = f"{event.process}{event.draws}{more.get(at, '')}<{','.join(parents)}>"
             names.append(blake2b(text.encode(), digest_size=9).hexdigest())
-        return blake2b(",".join(sorted(names)).encode(), digest_size=12).digest()
+        return names
 
     def parents(self, at: int) -> list[int]:
         """The events right before this one, with none between."""

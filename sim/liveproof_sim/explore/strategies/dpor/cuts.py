@@ -29,10 +29,9 @@ from typing import NamedTuple, TypeAlias
 
 from liveproof_sim.errors import OptionError, SimulatorBug
 from liveproof_sim.explore.history import Event, History, Watcher
-from liveproof_sim.explore.strategies.dpor.frames import Frame, share_of
+from liveproof_sim.explore.strategies.dpor.frames import Frame
 from liveproof_sim.explore.strategies.dpor.search import Dpor
 from liveproof_sim.explore.strategies.dpor.tree import Branch
-from liveproof_sim.explore.strategies.search import Standing
 from liveproof_sim.kernel.accesses import ADD, PART, READ, WORLD, WRITE, Accesses
 from liveproof_sim.kernel.causes import CLOCK
 from liveproof_sim.kernel.choices import Kind
@@ -150,7 +149,8 @@ class CutSearch(Dpor):
             return True
         lasting = [at for at in range(life.floor + 1, len(events)) if self._lasts(events, at)]
         kept = list(events)
-        for cut in cuts_of(kept, lasting, life.failures, self._risky):
+        names = watcher.history.names(life.failures)
+        for cut in cuts_of(kept, names, lasting, life.floor + 1, self._risky):
             if cut.name not in self._known:
                 self._known[cut.name] = None
                 life.cuts.append((cut, kept))
@@ -240,11 +240,9 @@ class CutSearch(Dpor):
         self._frames, self._history, self._fresh = life.frames, life.history, life.fresh
         self._floor = max(0, life.floor)
 
-    def standing(self) -> Standing:
-        """The share is that of the first life: what comes after its cuts is a part of the execution that has them."""
-        frames = self._outer[0].frames if self._outer else self._frames
-        share = share_of(frames) if frames else float(self._begun)
-        return Standing(self.executions, len(self._frames), share)
+    def _trunk(self) -> list[Frame]:
+        """Those of the first life: what comes after its cuts is a part of the execution that has them."""
+        return self._outer[0].frames if self._outer else self._frames
 
     def counts(self) -> dict[str, int]:
         return {**super().counts(), "cuts": len(self._known)}
@@ -273,37 +271,25 @@ def _moved(events: list[Event], steps: tuple[int, ...]) -> list[Event]:
     ]
 
 
-def _names_of(events: list[Event], failures: Failures) -> list[bytes]:
-    """Of each event, by itself and all that happened before it."""
-    names: list[bytes] = []
-    history = History()
-    history.events = events
-    for at, event in enumerate(events):
-        state = blake2b(repr((event.label, failures.get(at))).encode(), digest_size=12)
-        for name in sorted(names[each] for each in history.parents(at)):
-            state.update(name)
-        names.append(state.digest())
-    return names
-
-
 def cuts_of(
-    events: list[Event], lasting: list[int], failures: Failures, risky: Callable[[Hashable, int], bool]
+    events: list[Event],
+    names: list[str],
+    lasting: list[int],
+    first: int,
+    risky: Callable[[Hashable, int], bool],
 ) -> Iterator[Cut]:
-    """All cuts after the last of the failures that end with lasting steps: after each set of these, and before each
-    call of a step that could come next. ``risky`` tells whether an access before the first call of a step can be seen
-    after a cut: if none can, to fail there is to fail before the step."""
-    first = max(failures, default=-1) + 1
+    """All cuts from the ``first`` step on that end with lasting steps: after each set of these, and before each call
+    of a step that could come next. ``names``: of the events. ``risky`` tells whether an access before the first call
+    of a step can be seen after a cut: if none can, to fail there is to fail before the step."""
     born = next((at for at in range(first, len(events)) if any(each.after for each in events[at].chances)), None)
     if born is None:
         return
-    names = _names_of(events, failures)
     before = [event.before for event in events]
     mask = sum(1 << at for at in lasting)
     begun = (1 << first) - 1
 
     def name_of(last: list[int], *more: object) -> bytes:
-        known = b"".join(sorted(names[at] for at in last))
-        return blake2b(known + repr(more).encode(), digest_size=12).digest()
+        return blake2b(repr((sorted(names[at] for at in last), *more)).encode(), digest_size=12).digest()
 
     seen = {0: None}
     left: list[tuple[int, int, list[int]]] = [(0, begun, [])]  # lasting steps, all steps, the last of those that last

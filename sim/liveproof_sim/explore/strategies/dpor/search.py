@@ -453,8 +453,13 @@ class Dpor(Search, Attached):
         """The share is that of Kilby, Slaney, Thiébaux and Walsh ("Estimating search tree size", AAAI 2006), for the
         whole stack: what is known to be run from a prefix is taken to have equal parts. What races are yet to show
         is not known, so the share is too high at first."""
-        share = share_of(self._frames) if self._frames else float(self._begun)
+        trunk = self._trunk()
+        share = share_of(trunk) if trunk else float(self._begun)
         return Standing(self.executions, len(self._frames), share)
+
+    def _trunk(self) -> list[Frame]:
+        """The frames that tell how far it is."""
+        return self._frames
 
     def options(self) -> dict[str, Any]:
         return {"depth": self._depth, **self._most}
